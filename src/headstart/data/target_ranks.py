@@ -31,7 +31,7 @@ def ranks(
     if np.isnan(scores).any():
         raise HeadstartError("scores to rank are not numbers (NaN): nothing can be ranked by them.")
     rows = np.arange(len(scores))
-    known = (0 <= targets) & (targets < scores.shape[1])
+    known = (targets >= 0) & (targets < scores.shape[1])
     own = scores[rows, np.where(known, targets, 0)]
     above = np.count_nonzero(scores > own[:, None], axis=1).astype(np.float64)
     tied = np.count_nonzero(scores == own[:, None], axis=1).astype(np.float64) - 1
@@ -77,7 +77,7 @@ def _pairs(seen: Sequence[np.ndarray], count: int) -> tuple[np.ndarray, np.ndarr
     """Return rows and candidates, each pair once."""
     lengths = np.fromiter(map(len, seen), np.int64, len(seen))
     flat = np.concatenate([np.empty(0, dtype=np.int64), *seen]).astype(np.int64)
-    if len(flat) and not (0 <= flat.min() and flat.max() < count):
+    if len(flat) and not (flat.min() >= 0 and flat.max() < count):
         raise HeadstartError(f"a seen candidate is not in 0..{count - 1}: check their numbers.")
     keys = np.unique(np.repeat(np.arange(len(seen)), lengths) * count + flat)
     return keys // count, keys % count

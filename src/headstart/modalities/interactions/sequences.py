@@ -39,7 +39,7 @@ class Sequences:
                 f"the offsets of {len(self.items)} items are not ascending from 0 to "
                 f"{len(self.items)}: give each user's first index, and the number of items."
             )
-        if len(self.items) and not (0 <= self.items.min() and self.items.max() < self.count):
+        if len(self.items) and not (self.items.min() >= 0 and self.items.max() < self.count):
             raise HeadstartError(
                 f"an item is not in 0..{self.count - 1}: number the items of the catalogue from 0, "
                 "and give their number."
@@ -95,6 +95,12 @@ class Sequences:
         """
         lengths = np.maximum(self.lengths - number, 0)
         return self._of_rows(np.flatnonzero(self.from_end >= number), lengths)
+
+    def last(self, number: int) -> Sequences:
+        """Return the last events of each user, ``number`` at most."""
+        return self._of_rows(
+            np.flatnonzero(self.from_end < number), np.minimum(self.lengths, number)
+        )
 
     def take(self, indices: np.ndarray) -> Sequences:
         """Return the sequences of the users ``indices`` (n,), in that order."""

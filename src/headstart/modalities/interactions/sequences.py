@@ -96,6 +96,12 @@ class Sequences:
         lengths = np.maximum(self.lengths - number, 0)
         return self._of_rows(np.flatnonzero(self.from_end >= number), lengths)
 
+    def last(self, number: int) -> Sequences:
+        """Return the last events of each user, ``number`` at most."""
+        return self._of_rows(
+            np.flatnonzero(self.from_end < number), np.minimum(self.lengths, number)
+        )
+
     def take(self, indices: np.ndarray) -> Sequences:
         """Return the sequences of the users ``indices`` (n,), in that order."""
         indices = np.asarray(indices, dtype=np.int64)

@@ -13,17 +13,21 @@ from scipy import sparse
 _LEAST = 1e-4
 
 
+def reach(share: float, least: float = _LEAST) -> int:
+    """Return how many powers of ``share``, from 0 on, are ``least`` or more."""
+    if share >= 1:
+        return 2**31
+    return 1 if share <= 0 else int(np.log(least) / np.log(share) + 1e-9) + 1
+
+
 def weighted(histories: Sequence[np.ndarray], count: int, recency: float) -> sparse.csr_matrix:
     """Return the weights (B,I) float32 of the items of each history.
 
     The last item has weight 1, the one before it ``recency``, then its square, and so on; those of
     an item that occurs several times are added.
     """
-    if recency <= 0:
-        most = 1
-    else:
-        most = None if recency >= 1 else int(np.log(_LEAST) / np.log(recency)) + 1
-    last = [np.asarray(each)[-most:] if most else np.asarray(each) for each in histories]
+    most = reach(recency)
+    last = [np.asarray(each)[max(0, len(each) - most) :] for each in histories]
     ends = np.cumsum([0, *map(len, last)])
     items = np.concatenate([np.empty(0, dtype=np.int64), *last])
     distance = np.repeat(ends[1:], np.diff(ends)) - 1 - np.arange(len(items))
@@ -67,6 +71,12 @@ class LinearRanker:
             found[:, self.kept] = _dense(rows[:, self.kept] @ self.weights)
         found += self.prior
         return found
+
+
+def unmoved(name: str, prior: np.ndarray, settings: Mapping[str, Any]) -> LinearRanker:
+    """Return a ranker whose scores are ``prior`` (I,), whatever the history."""
+    nothing = sparse.csr_matrix((len(prior),) * 2, dtype=np.float32)
+    return LinearRanker(name, nothing, prior, settings=settings)
 
 
 def _dense(product: Any) -> np.ndarray:

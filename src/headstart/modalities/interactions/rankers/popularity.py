@@ -1,0 +1,79 @@
+"""Popularity: the same items for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from headstart.modalities.interactions.rankers import Say
+from headstart.modalities.interactions.rankers.linear import LinearRanker, scaled_popularity, unmoved
+from headstart.modalities.interactions.sequences import Sequences
+
+
+class Popularity:
+    """Items by their number of events."""
+
+    @dataclass(frozen=True)
+    class Settings:
+        """There is nothing to tune."""
+
+    name: ClassVar[str] = "popularity"
+    grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
+
+    def __init__(self, train: Sequences, say: Say = print) -> None:
+        self._prior = scaled_popularity(train.counts())
+
+    def fit(self, settings: Settings) -> LinearRanker:
+        """Return the ranker."""
+        return unmoved(self.name, self._prior, {})
+
+
+class RecentPopularity:
+    """Items by their number of events, the last ones first.
+
+    Where times are known an event counts half as much after ``half_life``, a share of the time from
+    the first event to the last one. Where only the order is known an event counts ``decay`` as much
+    as the next one of its user.
+    """
+
+    @dataclass(frozen=True)
+    class Settings:
+        """What is tuned.
+
+        Attributes:
+            half_life: a share of the whole time.
+            decay: where there are no times.
+        """
+
+        half_life: float = 0.1
+        decay: float = 0.8
+
+    name: ClassVar[str] = "recent popularity"
+    grid: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "half_life": (0.003, 0.01, 0.03, 0.1, 0.3),
+        "decay": (0.0, 0.4, 0.6, 0.8, 0.9),
+    }
+
+    def __init__(self, train: Sequences, say: Say = print) -> None:
+        self._train = train
+        if train.times is None:
+            self.grid = {"decay": self.grid["decay"]}  # type: ignore[misc]
+        else:
+            self.grid = {"half_life": self.grid["half_life"]}  # type: ignore[misc]
+
+    def fit(self, settings: Settings) -> LinearRanker:
+        """Return the ranker of these settings."""
+        train = self._train
+        if train.times is None:
+            weights = np.power(float(settings.decay), train.from_end)
+        else:
+            times = train.times.astype(np.float64)
+            last = times.max(initial=-np.inf)
+            whole = max(float(last - times.min(initial=np.inf)), 1e-9) if len(times) else 1.0
+            weights = np.exp2(-(last - times) / whole / settings.half_life)
+        counts = np.bincount(train.items, weights, minlength=train.count)
+        chosen = {name: value for name, value in asdict(settings).items() if name in self.grid}
+        return unmoved(self.name, scaled_popularity(counts), chosen)

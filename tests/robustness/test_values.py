@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from calling import call, files_in
 from tiny_runs import typical
 from values import cases, make_odd_paths
 
-from headstart.config import GenerateConfig, PretrainConfig, load
+from headstart.config import EvaluateConfig, GenerateConfig, PretrainConfig, load
 from headstart.errors import LONGEST, HeadstartError
 from headstart.files import write_text
 
@@ -80,6 +81,20 @@ def test_a_long_value_is_quoted_shortly_by_the_shell() -> None:
 def test_a_name_that_is_not_utf_8_can_be_written_into_a_page(tmp_path: Path) -> None:
     write_text(tmp_path / "page.html", "caf\udce9.csv")
     assert (tmp_path / "page.html").read_bytes() == b"caf\\udce9.csv"
+
+
+@pytest.mark.parametrize("option", ["shots", "columns", "names"])
+def test_an_option_that_is_not_utf_8_is_refused_and_a_file_of_such_a_name_is_not(
+    option: str,
+) -> None:
+    given: dict[str, Any] = {
+        "shots": ["caf\udce9"],
+        "columns": {"text": "\udce9"},
+        "names": "\udce9",
+    }
+    with pytest.raises(HeadstartError, match=f"option '{option}': it is not UTF-8"):
+        load(EvaluateConfig, run="a", train="b", **{option: given[option]})
+    assert load(EvaluateConfig, run="a", train="caf\udce9.csv").train == "caf\udce9.csv"
 
 
 def test_a_long_message_keeps_what_is_wrong_and_what_to_do() -> None:

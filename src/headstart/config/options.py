@@ -2,75 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, get_origin
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    field_validator,
     model_validator,
 )
 
-#: The largest number of any option; it fits into 32 bits, which some libraries count with.
-LARGEST = 2**31 - 1
-
-
-class Options(BaseModel):
-    """A set of options; unknown names are refused."""
-
-    model_config = ConfigDict(
-        extra="forbid", validate_default=True, coerce_numbers_to_str=True, allow_inf_nan=False
-    )
-
-    @field_validator("*")
-    @classmethod
-    def _usable(cls, value: Any) -> Any:
-        """Refuse numbers that no option has a use for, and a character that no name may have."""
-        for each in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(each, int | float) and abs(each) > LARGEST:
-                raise ValueError(f"give a number between -{LARGEST} and {LARGEST}")
-            if isinstance(each, str) and "\0" in each:
-                raise ValueError("leave out the character NUL")
-        return value
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_python(cls, values: Any) -> Any:
-        """Take paths, runs and NumPy's numbers; one value where a list is expected."""
-        if not isinstance(values, Mapping):
-            return values
-        found = {name: _plain(value) for name, value in values.items()}
-        for name in found.keys() & cls.model_fields.keys():
-            if get_origin(cls.model_fields[name].annotation) is list:
-                one = isinstance(found[name], str | int | float)
-                found[name] = [found[name]] if one else found[name]
-        return found
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value.item() if getattr(value, "shape", None) == () else value
-
-
-@dataclass(frozen=True)
-class Data:
-    """Marks an option that names data; in Python it also takes records in memory."""
-
-
-def data_options(model: type[BaseModel]) -> list[str]:
-    """Return the names of the options that name data."""
-    return [name for name, field in model.model_fields.items() if Data() in field.metadata]
-
+from headstart.config.strict import LARGEST as LARGEST
+from headstart.config.strict import Data as Data
+from headstart.config.strict import Options as Options
+from headstart.config.strict import data_options as data_options
 
 #: One source of records, one or none, and several.
 Source = Annotated[str, Data()]

@@ -151,7 +151,7 @@ class Report(Result):
     def write(self, path: Path) -> None:
         """Write the page atomically: one file below :data:`LIMIT` bytes that works offline."""
         written = self._page(self._samples)
-        if self._samples is not None and len(written.encode()) >= LIMIT:
+        if self._samples is not None and len(written.encode(errors="backslashreplace")) >= LIMIT:
             written = self._page(None)
         write_text(path, written)
 

@@ -78,7 +78,7 @@ class InteractionsModality(Modality):
         own = replace(LABEL, required=False)
         wanted = [*self.content.fields, *([own] if labels else [])]
         key = repr((tuple(sources), sorted(options.columns.items()), self.options))
-        name = f"sequences-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.arrow"
+        name = f"sequences-{hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()}.arrow"
         path = (cache or Path(tempfile.mkdtemp(dir=scratch()))) / name
         records = _stored(path, wanted, found, labels)
         audit.kept = earlier + len(records)

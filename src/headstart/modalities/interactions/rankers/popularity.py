@@ -9,7 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from headstart.modalities.interactions.rankers import Say
-from headstart.modalities.interactions.rankers.linear import LinearRanker, scaled_popularity, unmoved
+from headstart.modalities.interactions.rankers.linear import (
+    LinearRanker,
+    scaled_popularity,
+    unmoved,
+)
 from headstart.modalities.interactions.sequences import Sequences
 
 

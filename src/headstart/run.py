@@ -88,6 +88,7 @@ class RunFolder:
     words_file = Part("pretext.json", "(texts) the same, as words")
     audit_file = Part("audit.json", "what was read, and what was quarantined and why")
     classes_file = Part("classes.html", "(fine-tuned runs) each class with its mistakes")
+    ranking_file = Part("ranking.json", "(after `evaluate`) what ranks beside a network")
     report_file = Part("report.html", "the verdict", result=True)
     perplexity_page = Part("perplexity.html", "(texts) the measured perplexity", result=True)
     perplexity_file = Part("perplexity.json", "the same, as plain values", result=True)

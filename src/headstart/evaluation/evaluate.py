@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from headstart.batch import Progress
 from headstart.config import EvaluateConfig, task_options
+from headstart.data.columns import LABEL
+from headstart.data.tables import label_sample
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.allowance import Allowance
 from headstart.evaluation.heads.foreseen import foreseen
@@ -57,12 +59,25 @@ def decided(config: EvaluateConfig, modality: Modality) -> EvaluateConfig:
     Raises:
         HeadstartError: options are not those of the task.
     """
-    task = task_of(config, modality.content)
-    if config.task == AUTO and task not in modality.protocols:
-        task = modality.protocols[0]
+    first = modality.protocols[0]
+    if config.task == AUTO and PROTOCOLS[first].unlabeled and not _is_labeled(config, modality):
+        task = first
+    elif not config.train and not protocol_of(config).unlabeled:
+        raise HeadstartError("no labeled records are named; give them with --train FILE.")
+    else:
+        task = task_of(config, modality.content)
+        if config.task == AUTO and task not in modality.protocols:
+            task = first
     config = config.model_copy(update={"task": task})
     task_options(config, protocol_of(config).Options)
     return config
+
+
+def _is_labeled(config: EvaluateConfig, modality: Modality) -> bool:
+    """Return whether labeled records are named."""
+    if not config.train or LABEL.name in config.columns:
+        return bool(config.train)
+    return label_sample(config.train, modality.content, None)[0] is not None
 
 
 def check_needs(task: str, modality: Modality, encoder: Encoder, processor: Processor) -> None:

@@ -8,6 +8,7 @@ alternative are chosen by the items that validate, and the items that test are l
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -28,7 +29,7 @@ from headstart.evaluation.protocols import OpenedRun, Protocol
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.files import write_json
 from headstart.modalities.interactions.processor import ItemProcessor
-from headstart.modalities.interactions.rankers.tuning import tuned
+from headstart.modalities.interactions.rankers.tuning import KINDS, tune
 from headstart.outputs import store_of
 from headstart.run import RunFolder
 from headstart.seeding import derive
@@ -65,15 +66,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
     opened.say(f"ranking all {len(processor.names):,} items for {len(parts.users):,} users")
     budget = config.alternatives_budget
     minutes = TUNED if budget == "auto" else Budget.parse(budget).amount
-    others = tuned(
-        parts.train,
-        parts.histories,
-        parts.validation,
-        seconds=60 * minutes,
-        keep_seen=keep_seen,
-        say=opened.say,
-        notes=notes,
-    )
+    others = _tuned(parts, 60 * minutes, keep_seen, opened.say, notes)
     found = [_measured(one, "alternative", parts, keep_seen) for one in others]
     strongest = max(zip(others, found, strict=True), key=lambda pair: pair[1].validation)[0]
     blend = blended(network, strongest, parts, seed=config.seed, keep_seen=keep_seen)
@@ -99,6 +92,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
         },
         samples=_samples(blend or network, parts, processor, keep_seen),
     )
+    _keep_choice(opened.run, result)
     out = Path(config.out) if config.out else RunFolder(store_of(opened.run.folder)).report_file
     audits = {**opened.run.audits(), "tested": audit.summary()}
     write_page(result, out, opened.run, command("evaluate", config, ["run"]), audits)
@@ -108,6 +102,17 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
 
 
 _HELD = {"last": "the last two items of each user", "time": "the latest tenth of all events"}
+
+
+def _keep_choice(run: RunFolder, found: NextItem) -> None:
+    """Write what stands beside the network where it recommends, or delete what stood there."""
+    file = RunFolder(store_of(run.folder)).ranking_file
+    if found.blend is None:
+        file.unlink(missing_ok=True)
+        return
+    weight = found.blend.settings["weight of the network"]
+    best = found.best
+    write_json(file, {"name": best.name, "settings": dict(best.settings), "weight": weight})
 
 
 def _records(opened: OpenedRun, config: EvaluateConfig, audit: Audit, notes: list[str]) -> Dataset:
@@ -123,6 +128,32 @@ def _records(opened: OpenedRun, config: EvaluateConfig, audit: Audit, notes: lis
     if records is None:
         raise HeadstartError(f"{notes[-1]} Name them with --train.")
     return records
+
+
+def _tuned(
+    parts: Division, seconds: float, keep_seen: bool, say: Callable[[str], None], notes: list[str]
+) -> list[Ranker]:
+    """Return the simple alternatives, tuned on what validates; each has a share of the time left.
+
+    What was cut short is noted.
+    """
+    until = time.monotonic() + seconds
+    found: list[Ranker] = []
+    for number, kind in enumerate(KINDS):
+        share = max(1.0, (until - time.monotonic()) / (len(KINDS) - number))
+        found.append(
+            tune(
+                kind,
+                parts.train,
+                parts.histories,
+                parts.validation,
+                notes.append,
+                seconds=share,
+                keep_seen=keep_seen,
+            ).ranker
+        )
+        say(f"{found[-1].name}: tuned")
+    return found
 
 
 def _measured(ranker: Ranker, kind: str, parts: Division, keep_seen: bool) -> RankedCandidate:
@@ -207,4 +238,5 @@ PROTOCOL = Protocol(
     "How high does it rank what each user took next, among all items?",
     run=run,
     needs=frozenset({"vocabulary"}),
+    unlabeled=True,
 )

@@ -16,7 +16,7 @@ from headstart.downstream.interactions.network import network_of
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.background import pretraining_records
 from headstart.modalities.interactions.processor import FIRST, ItemProcessor
-from headstart.modalities.interactions.rankers.tuning import fitted
+from headstart.modalities.interactions.rankers.tuning import KINDS
 from headstart.modalities.interactions.sequences import Sequences
 from headstart.outputs import store_of
 from headstart.pages.result import Result
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from headstart.modalities.interactions.options import InteractionOptions
     from headstart.modalities.interactions.rankers import Ranker
 
-#: What the last evaluation preferred, in the run's folder.
-CHOSEN = "ranking.json"
 #: Users at once; best items among which different ones are looked for; reasons of an item.
 _ROWS, _POOL, _REASONS = 256, 100, 2
 #: Users that the console shows.
@@ -178,7 +176,7 @@ def _ranker(
     notes: list[str],
 ) -> Ranker:
     """Return the network, or it beside the alternative that the last evaluation preferred."""
-    file = RunFolder(store_of(run.folder)).folder / CHOSEN
+    file = RunFolder(store_of(run.folder)).ranking_file
     chosen = read_json(file) if file.is_file() else {}
     if plan.by == "network" or not chosen:
         if plan.by == "both":
@@ -193,7 +191,8 @@ def _ranker(
         return network
     codes = [np.array(processor.encode(items)) - FIRST for items in stream(records, "items")]
     known = Sequences.of([each[each >= 0] for each in codes], len(processor.names))
-    other = fitted(str(chosen["name"]), known, dict(chosen["settings"]))
+    kind = {each.name: each for each in KINDS}[str(chosen["name"])]
+    other = kind(known, notes.append).fit(kind.Settings(**chosen["settings"]))
     return Blend(network, other, float(chosen["weight"]))
 
 

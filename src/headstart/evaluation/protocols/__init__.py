@@ -92,6 +92,8 @@ class Protocol:
         draws: whether labels are drawn from the training records even where none are split off, so
             that it matters which records belong together.
         networks: whether networks that are trained on the labels can be measured.
+        unlabeled: whether it needs no labeled records: where none are named, those of the
+            pre-training serve.
         names: whether class names serve it as examples.
         classes: whether it tells the class of each record, the only one that it has.
         alone: whether nothing is learned from training records: where test records are named
@@ -115,6 +117,7 @@ class Protocol:
     folds: bool = False
     draws: bool = False
     networks: bool = False
+    unlabeled: bool = False
     names: bool = False
     classes: bool = False
     alone: bool = False

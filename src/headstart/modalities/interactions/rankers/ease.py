@@ -18,7 +18,8 @@ from headstart.modalities.interactions.sequences import Sequences
 def presence(train: Sequences) -> sparse.csr_matrix:
     """Return which users (U,I) float32 have which items, 1 each however often."""
     ones = np.ones(len(train.items), dtype=np.float32)
-    rows = sparse.csr_matrix((ones, train.items, train.offsets), (len(train), train.count))
+    parts = (ones, train.items.copy(), train.offsets.copy())  # sorted in place
+    rows = sparse.csr_matrix(parts, (len(train), train.count))
     rows.sum_duplicates()
     rows.data[:] = 1
     return rows

@@ -33,7 +33,7 @@ def test_scores_are_those_of_each_history_alone_at_its_last_item(run: Path) -> N
         with torch.inference_mode():
             vectors = opened.encoder.embed(batch)
             tokens = opened.encoder.contextualize(vectors, causal(visibility(batch), batch))
-            expected = head(tokens[0, -1])[3:].log_softmax(0)
+            expected = head(tokens[0, -1])[3:33].log_softmax(0)
         np.testing.assert_allclose(scores, expected.numpy(), atol=1e-4)
     np.testing.assert_allclose(np.exp(found).sum(1), 1, rtol=1e-4)
 
@@ -75,7 +75,7 @@ def test_a_masked_run_predicts_at_an_appended_mask(bought: Path, tmp_path: Path)
     head = open_token_head(RunFolder.open(out), opened.encoder)
     with torch.inference_mode():
         tokens = opened.encoder.contextualize(opened.encoder.embed(batch), visibility(batch))
-        expected = head(tokens[0, -1])[3:].log_softmax(0)
+        expected = head(tokens[0, -1])[3:33].log_softmax(0)
     np.testing.assert_allclose(network.scores([history])[0], expected.numpy(), atol=1e-4)
 
 

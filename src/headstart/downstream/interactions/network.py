@@ -31,6 +31,7 @@ class NetworkRanker:
     bidirectional one at a hidden item that is appended (BERT4Rec, Sun et al. 2019).
 
     Args:
+        count: I, items of the catalogue; the table of a network may have rows beyond them.
         length: items that it reads; the latest of a longer history.
         is_causal: whether it predicts from the last item.
 
@@ -43,10 +44,10 @@ class NetworkRanker:
     name = "pre-trained"
 
     def __init__(
-        self, encoder: TokenEncoder, head: TokenHead, length: int, *, is_causal: bool
+        self, encoder: TokenEncoder, head: TokenHead, count: int, length: int, *, is_causal: bool
     ) -> None:
         self._encoder, self._head = encoder.eval(), head.eval()
-        self._length, self._is_causal = length, is_causal
+        self._count, self._length, self._is_causal = count, length, is_causal
         self.settings: Mapping[str, Any] = {"length": length}
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
@@ -55,8 +56,7 @@ class NetworkRanker:
             self._some(histories[start : start + _ROWS])
             for start in range(0, len(histories), _ROWS)
         ]
-        count = self._head.decoder.out_features - FIRST
-        return np.concatenate(parts) if parts else np.empty((0, count), np.float32)
+        return np.concatenate(parts) if parts else np.empty((0, self._count), np.float32)
 
     @torch.inference_mode()
     def _some(self, histories: Sequence[np.ndarray]) -> np.ndarray:
@@ -72,7 +72,7 @@ class NetworkRanker:
             seen = causal(seen, batch)
         tokens = self._encoder.contextualize(self._encoder.embed(batch), seen)
         last = batch["mask"].sum(1) - 1
-        logits = self._head(tokens[torch.arange(len(rows)), last])[:, FIRST:]
+        logits = self._head(tokens[torch.arange(len(rows)), last])[:, FIRST : FIRST + self._count]
         return logits.float().log_softmax(1).numpy()
 
 
@@ -96,4 +96,5 @@ def network_of(run: RunFolder, encoder: Any, processor: Any, length: int) -> Net
         )
     encoder = cast("TokenEncoder", encoder)
     head = open_token_head(run, encoder)
-    return NetworkRanker(encoder, head, length, is_causal=objective in AFTER)
+    count = len(processor.names)
+    return NetworkRanker(encoder, head, count, length, is_causal=objective in AFTER)

@@ -96,7 +96,10 @@ def recommend(
     rows: list[dict[str, Any]] = []
     unknown = 0
     table = (
-        cast("TokenEncoder", opened.encoder).token_embedding.weight.detach().float().numpy()[FIRST:]
+        cast("TokenEncoder", opened.encoder)
+        .token_embedding.weight.detach()
+        .float()
+        .numpy()[FIRST:][: len(processor.names)]
     )
     for start in range(0, len(users), _ROWS):
         some = users[start : start + _ROWS]

@@ -1,0 +1,107 @@
+"""The verdict on what comes next: who is compared, on what, and what is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+import headstart as hs
+from headstart.downstream.interactions.blend import Blend, even
+from headstart.downstream.interactions.ranked import NextItem, RankedCandidate
+from headstart.downstream.interactions.split import NEVER, divided
+from headstart.errors import HeadstartError
+from headstart.modalities.interactions.options import InteractionOptions
+from headstart.modalities.interactions.processor import ItemProcessor
+
+
+def candidate(name: str, ranks: list[float], kind: str, validation: float) -> RankedCandidate:
+    return RankedCandidate(name, {}, validation, np.array(ranks), {}, 0.1, kind)
+
+
+def found(*candidates: RankedCandidate) -> NextItem:
+    return NextItem(list(candidates), users=len(candidates[0].ranks), items=9, order=(0.5, 0.4, 3))
+
+
+def test_figures_by_hand() -> None:
+    figures = candidate("a", [1, 3, 11, np.inf], "network", 0.0).figures()
+    assert figures["HR@10"] == 0.5
+    assert figures["HR@20"] == 0.75
+    assert figures["NDCG@10"] == pytest.approx((1 + 0.5) / 4)
+    assert figures["MRR@10"] == pytest.approx((1 + 1 / 3) / 4)
+
+
+def test_the_best_alternative_is_chosen_by_what_validates_and_a_gain_counts_over_each() -> None:
+    ours = candidate("pre-trained", [1] * 60 + [2] * 40, "network", 0.9)
+    weak = candidate("popularity", [9] * 100, "alternative", 0.9)
+    strong = candidate("mix", [1] * 100, "alternative", 0.1)
+    result = found(ours, weak, strong)
+    assert result.best.name == "popularity"
+    assert result.gain.mean == pytest.approx(result.difference(ours, strong).mean)
+    assert result.sign == -1
+    assert result.verdict.startswith("No: ")
+    first = candidate("pre-trained", [1] * 100, "network", 0.9)
+    assert found(first, weak).verdict.startswith("Yes: ")
+
+
+def test_the_run_is_judged_by_what_it_never_saw_and_beats_its_own_start(
+    run: Path, bought: Path, tmp_path: Path
+) -> None:
+    result = hs.evaluate(str(run), out=str(tmp_path / "report.html"), alternatives_budget="5s")
+    summary = result.to_dict()
+    names = [one["name"] for one in summary["candidates"]]
+    assert names[0] == "pre-trained"
+    assert {"popularity", "item-kNN", "lagged Markov mix", "EASE", "SLIT"} <= {*names}
+    ours = summary["candidates"][0]
+    assert ours["HR@10"] > 0.7  # 10 of 30 items at random: a third
+    popularity = next(one for one in summary["candidates"] if one["name"] == "popularity")
+    assert ours["NDCG@10"] > 2 * popularity["NDCG@10"]
+    assert summary["order"]["as_is"] > summary["order"]["shuffled"] + 0.1
+    page = (tmp_path / "report.html").read_text()
+    assert "Some users" in page
+    assert json.loads((tmp_path / "report.json").read_text())["task"] == "next_item"
+    assert "NDCG@10" in str(result)
+
+
+def records(*items: list[str]) -> Dataset:
+    return Dataset.from_dict({"id": [f"u{n}" for n in range(len(items))], "items": list(items)})
+
+
+def test_what_tests_comes_after_what_validates_and_unknown_items_are_misses() -> None:
+    every = records(["a", "b", "c", "d"], ["a", "new", "b", "never"], ["a", "b"])
+    processor = ItemProcessor(["a", "b", "c", "d"])
+    parts = divided(every, processor, InteractionOptions())
+    assert parts.users == ["u0", "u1"]
+    assert [each.tolist() for each in parts.histories] == [[0, 1], [0]]
+    assert parts.validation.tolist() == [2, 1]
+    assert parts.test.tolist() == [3, NEVER]
+    assert [each.tolist() for each in parts.before_test()] == [[0, 1, 2], [0, 1]]
+    assert parts.train.items.tolist() == [0, 1, 0, 0, 1]
+
+
+def test_too_short_sequences_and_a_run_on_everything_are_refused() -> None:
+    processor = ItemProcessor(["a", "b"])
+    with pytest.raises(HeadstartError, match="no sequence has 3 items"):
+        divided(records(["a", "b"]), processor, InteractionOptions())
+    with pytest.raises(HeadstartError, match="trained on all items"):
+        divided(records(["a", "b", "a"]), processor, InteractionOptions(hold_out="none"))
+
+
+class Fixed:
+    name, settings = "fixed", {}
+
+    def __init__(self, scores: np.ndarray) -> None:
+        self._scores = scores
+
+    def scores(self, histories: list[np.ndarray]) -> np.ndarray:
+        return np.tile(self._scores, (len(histories), 1))
+
+
+def test_a_blend_adds_scores_of_equal_spread() -> None:
+    one, two = np.array([1.0, 2, 3, 4], np.float32), np.array([400.0, 100, 200, 300], np.float32)
+    mixed = Blend(Fixed(one), Fixed(two), 0.5).scores([np.array([0])])
+    np.testing.assert_allclose(mixed[0], even(two[None])[0] + 0.5 * even(one[None])[0], rtol=1e-5)
+    assert even(np.ones((2, 5), np.float32)).tolist() == np.zeros((2, 5)).tolist()

@@ -73,7 +73,7 @@ class Ease:
             self._prior * np.float32(settings.popularity),
             settings.recency,
             self._kept,
-            asdict(settings),
+            settings=asdict(settings),
         )
 
     def _weights(self, penalty: float) -> np.ndarray:

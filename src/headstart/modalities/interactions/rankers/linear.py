@@ -51,6 +51,7 @@ class LinearRanker:
         prior: (I,) float32, added to all scores: it orders what the history says nothing about.
         recency: of the weights of a history, see :func:`weighted`.
         kept: (K,) the items that ``weights`` are of; None where they are all.
+        scale: (I,) or (K,) float32, what the sum is multiplied by for each item; None is 1.
         settings: what it was fitted with.
     """
 
@@ -59,17 +60,19 @@ class LinearRanker:
     prior: np.ndarray
     recency: float = 1.0
     kept: np.ndarray | None = None
+    scale: np.ndarray | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         """Return the scores (B,I) float32 of all items after each of B histories."""
         rows = weighted(histories, len(self.prior), self.recency)
+        sums = _dense((rows if self.kept is None else rows[:, self.kept]) @ self.weights)
+        if self.scale is not None:
+            sums *= self.scale
         if self.kept is None:
-            found = _dense(rows @ self.weights)
-        else:
-            found = np.zeros(rows.shape, dtype=np.float32)
-            found[:, self.kept] = _dense(rows[:, self.kept] @ self.weights)
-        found += self.prior
+            return np.add(sums, self.prior, out=sums)
+        found = np.tile(self.prior, (rows.shape[0], 1))
+        found[:, self.kept] += sums
         return found
 
 

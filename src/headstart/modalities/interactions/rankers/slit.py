@@ -75,9 +75,9 @@ class Slit:
         """
 
         recency: float = 0.8
-        past: float = 0.8
-        future: float = 0.8
-        penalty: float = 30.0
+        past: float = 0.6
+        future: float = 0.0
+        penalty: float = 100.0
         column: float = 0.25
         popularity: float = 1e-4
 
@@ -104,10 +104,11 @@ class Slit:
         scale = counts ** np.float32(-settings.column)
         return LinearRanker(
             self.name,
-            self._weights(settings) * scale,
+            self._weights(settings),
             self._prior * np.float32(settings.popularity),
             settings.recency,
             self._kept,
+            scale,
             asdict(settings),
         )
 

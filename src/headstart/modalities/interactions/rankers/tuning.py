@@ -1,0 +1,148 @@
+"""The settings of rankers, chosen on validation targets within a time limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from headstart.data.target_ranks import ndcg, ranks_of
+from headstart.modalities.interactions.rankers import Kind, Ranker, Say
+from headstart.modalities.interactions.rankers.ease import Ease
+from headstart.modalities.interactions.rankers.markov import MarkovMix
+from headstart.modalities.interactions.rankers.neighbours import Neighbours
+from headstart.modalities.interactions.rankers.popularity import Popularity, RecentPopularity
+from headstart.modalities.interactions.rankers.slit import Slit
+from headstart.modalities.interactions.sequences import Sequences
+
+#: All kinds, the cheapest first.
+KINDS: tuple[type[Kind], ...] = (
+    Popularity,
+    RecentPopularity,
+    Neighbours,
+    MarkovMix,
+    Ease,
+    Slit,
+)
+#: Most validation users whose targets are ranked for each setting, and the cut of the lists.
+_USERS, _CUT = 10_000, 10
+#: How often all settings are gone through.
+_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What settings are chosen by: the mean NDCG@10 of targets, all items ranked.
+
+    Attributes:
+        histories: the items of each user before the target.
+        targets: (B,) the item that comes next.
+        count: I.
+        keep_seen: whether items of the history stay in the lists.
+    """
+
+    histories: Sequence[np.ndarray]
+    targets: np.ndarray
+    count: int
+    keep_seen: bool = False
+
+    @classmethod
+    def of(
+        cls, histories: Sequence[np.ndarray], targets: np.ndarray, count: int, keep_seen: bool
+    ) -> Validation:
+        """Return the validation on an even sample of the users, if there are very many."""
+        chosen = np.arange(len(targets))[:: max(1, -(-len(targets) // _USERS))]
+        return cls([histories[row] for row in chosen], targets[chosen], count, keep_seen)
+
+    def score(self, ranker: Ranker) -> float:
+        """Return the mean NDCG@10; 0 without any user."""
+        found = ranks_of(ranker.scores, self.histories, self.targets, self.count, self.keep_seen)
+        return float(ndcg(found, _CUT).mean()) if len(found) else 0.0
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A ranker with the settings that were best on validation targets.
+
+    Attributes:
+        ranker: fitted on what came before these targets.
+        validation: its NDCG@10 there.
+        tried: how many settings were tried.
+        seconds: what all of it took.
+    """
+
+    ranker: Ranker
+    validation: float
+    tried: int
+    seconds: float
+
+
+def tune(
+    kind: type[Kind],
+    train: Sequences,
+    histories: Sequence[np.ndarray],
+    targets: np.ndarray,
+    say: Say,
+    *,
+    seconds: float = 120.0,
+    keep_seen: bool = False,
+) -> Tuned:
+    """Fit a kind of ranker with the settings that are best on validation targets.
+
+    The defaults come first. Then one setting after the other is moved along its grid as long as
+    that helps, twice through all of them. When the time is nearly up, the best so far is taken, and
+    ``say`` is given what was left out.
+
+    Args:
+        train: what is fitted on, without the targets.
+        histories: the items of each validation user before the target.
+        targets: (B,) items.
+        seconds: the time limit; the defaults are fitted whatever it is.
+        keep_seen: whether items of a history stay in its list.
+    """
+    start = time.monotonic()
+    validation = Validation.of(histories, np.asarray(targets), train.count, keep_seen)
+    made = kind(train, say)
+    ranker = made.fit(kind.Settings())
+    best, chosen, tried = validation.score(ranker), kind.Settings(), {kind.Settings()}
+    slowest = time.monotonic() - start
+    grid = {name: _with(values, getattr(chosen, name)) for name, values in made.grid.items()}
+    for name in list(grid) * _ROUNDS:
+        for direction in (1, -1):
+            for value in _onward(grid[name], getattr(chosen, name), direction):
+                candidate = replace(chosen, **{name: value})
+                if candidate in tried:
+                    break
+                began = time.monotonic()
+                if began - start + slowest > seconds:
+                    say(_cut_short(kind.name, len(tried), name, list(grid), seconds))
+                    return Tuned(ranker, best, len(tried), began - start)
+                fitted = made.fit(candidate)
+                score = validation.score(fitted)
+                tried.add(candidate)
+                slowest = max(0.5 * slowest, time.monotonic() - began)
+                if score <= best:
+                    break
+                ranker, best, chosen = fitted, score, candidate
+    return Tuned(ranker, best, len(tried), time.monotonic() - start)
+
+
+def _with(values: Sequence[Any], default: Any) -> list[Any]:
+    """Return the values of a grid in ascending order, the default among them."""
+    return sorted({*values, default})
+
+
+def _onward(values: list[Any], current: Any, direction: int) -> Iterator[Any]:
+    """Yield the values of a grid after the current one, upwards or downwards."""
+    place = values.index(current)
+    yield from values[place + 1 :] if direction > 0 else reversed(values[:place])
+
+
+def _cut_short(name: str, tried: int, setting: str, grid: list[str], seconds: float) -> str:
+    return (
+        f"{name}: {tried} settings were tried in {seconds:.0f} s; '{setting}' and what follows it "
+        f"in {', '.join(grid)} were left as they were."
+    )

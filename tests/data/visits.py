@@ -1,4 +1,4 @@
-"""A kind of data that the library does not have: who lay where, and when."""
+"""A kind of data that the library does not have: who looked at what, and when."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def _field(name: str, *names: str, take: Any = _name, kind: Any = string) -> Fie
 VISITS = Content(
     name="visits",
     fields=(
-        _field("patient", "patient_id"),
-        _field("ward", "ward_id"),
+        _field("user", "user_id"),
+        _field("item", "item_id"),
         _field("time", "timestamp", "when", take=_time, kind=pa.float64),
     ),
     reads=".csv, .jsonl or .parquet",
@@ -40,7 +40,7 @@ VISITS = Content(
     stores=frozenset({".parquet"}),
     archives=frozenset(),
     class_files=frozenset(),
-    recognises=lambda name, schema: schema is not None and {"patient", "ward"} <= set(schema.names),
+    recognises=lambda name, schema: schema is not None and {"user", "item"} <= set(schema.names),
     repeats=lambda records, audit: 0,
     noun="visits",
     digests=lambda records: np.arange(len(records), dtype=np.uint64),

@@ -112,7 +112,7 @@ def test_saved_data_sets_are_told_by_their_features(tmp_path: Path) -> None:
 @pytest.fixture
 def visits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register a third kind of data, which knows its tables by their columns."""
-    kinds = {name: MODALITIES[name] for name in MODALITIES}
+    kinds = {name: MODALITIES[name] for name in MODALITIES if name in ("text", "image")}
     monkeypatch.setattr(guess, "MODALITIES", {**kinds, "visits": SimpleNamespace(content=VISITS)})
 
 
@@ -120,7 +120,7 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "csv.gz", "parquet"])
 def test_a_kind_of_data_can_claim_a_table_by_its_columns(tmp_path: Path, kind: str) -> None:
     mine, other = tmp_path / f"mine.{kind}", tmp_path / f"other.{kind}"
-    for path, names in ((mine, ("patient", "ward", "time")), (other, ("text", "label", "time"))):
+    for path, names in ((mine, ("user", "item", "time")), (other, ("text", "label", "time"))):
         if kind == "parquet":
             pq.write_table(pa.table({name: ["a"] for name in names}), path)
             continue
@@ -137,7 +137,7 @@ def test_a_kind_of_data_can_claim_a_table_by_its_columns(tmp_path: Path, kind: s
 @pytest.mark.usefixtures("visits")
 def test_tables_of_a_folder_are_taken_to_be_alike(tmp_path: Path) -> None:
     for number in range(3):
-        (tmp_path / f"{number}.csv").write_text("patient,ward\na,b\n")
+        (tmp_path / f"{number}.csv").write_text("user,item\na,b\n")
     (tmp_path / "notes.txt").write_text("one\ntwo")
     assert guess_content([str(tmp_path)]) == "visits"
 
@@ -152,11 +152,11 @@ def test_a_draw_is_refused_in_a_sentence_that_says_how_to_settle_it(tmp_path: Pa
 def test_two_kinds_that_claim_one_file_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kinds = {name: MODALITIES[name] for name in MODALITIES}
+    kinds = {name: MODALITIES[name] for name in MODALITIES if name in ("text", "image")}
     for name in ("visits", "orders"):
         kinds[name] = SimpleNamespace(content=replace(VISITS, name=name))
     monkeypatch.setattr(guess, "MODALITIES", kinds)
-    (tmp_path / "a.csv").write_text("patient,ward\na,b\n")
+    (tmp_path / "a.csv").write_text("user,item\na,b\n")
     with pytest.raises(HeadstartError, match="--modality visits or --modality orders"):
         guess_content([str(tmp_path / "a.csv")])
 
@@ -178,7 +178,7 @@ def series(monkeypatch: pytest.MonkeyPatch) -> None:
         files=frozenset({".wave"}),
         archives=frozenset({".zip", ".tar"}),
     )
-    kinds = {name: MODALITIES[name] for name in MODALITIES}
+    kinds = {name: MODALITIES[name] for name in MODALITIES if name in ("text", "image")}
     monkeypatch.setattr(guess, "MODALITIES", {**kinds, "series": SimpleNamespace(content=content)})
 
 
@@ -242,7 +242,7 @@ def test_a_suffix_that_text_does_not_call_a_table_is_peeked_at(
     text = SimpleNamespace(content=replace(TEXT, tables=TEXT.tables - {".jsonl"}))
     kinds = {"text": text, "visits": SimpleNamespace(content=VISITS)}
     monkeypatch.setattr(guess, "MODALITIES", kinds)
-    (tmp_path / "a.jsonl").write_text('{"patient": "a", "ward": "b"}')
+    (tmp_path / "a.jsonl").write_text('{"user": "a", "item": "b"}')
     assert guess_content([str(tmp_path / "a.jsonl")]) == "visits"
 
 

@@ -56,7 +56,7 @@ def test_users_of_the_sources_and_of_a_file(run: Path, bought: Path, tmp_path: P
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(rows) == 3 * 240
     assert [row["item"] for row in rows if row["user"] == "u7"] == items(one)
-    with pytest.raises(HeadstartError, match=r"no user 'u9999'.*--history"):
+    with pytest.raises(HeadstartError, match=r"no user 'u9999'.*did you mean 'u99'"):
         hs.recommend(str(run), user="u9999")
 
 

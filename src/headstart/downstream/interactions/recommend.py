@@ -149,7 +149,7 @@ def _users(
     if sum(given) != 1:
         what = "no user is named" if not any(given) else "users are named in several ways"
         raise HeadstartError(
-            f"{what}; give one of --history a,b,c for a new user, --user NAME or --users FILE."
+            f"{what}; give one of --history ITEMS for a new user, --user NAME or --users FILE."
         )
     if plan.history:
         return [("new user", [item for each in plan.history for item in each.split(",") if item])]
@@ -163,8 +163,8 @@ def _users(
     assert plan.user is not None
     if plan.user not in names:
         raise HeadstartError(
-            f"no user {plan.user!r} is in the sources of the run{did_you_mean(plan.user, names)}; "
-            "name the items of a new one with --history a,b,c."
+            f"no user {plan.user!r} is in the sources of the run; name the items of a new one with "
+            f"--history ITEMS{did_you_mean(plan.user, names)}"
         )
     row = names.index(plan.user)
     return [(plan.user, records_or_none[row]["items"])]

@@ -56,6 +56,11 @@ def german() -> None:
     Path("export.csv").write_bytes(f"Text;Note\r\n{rows}".encode("cp1252"))
 
 
+def events(name: str, head: str) -> None:
+    rows = [f"u{user},{item},{time}" for user in range(4) for time, item in enumerate("xyz")]
+    Path(name).write_text("\n".join([head, *rows]) + "\n")
+
+
 def workbook() -> None:
     pytest.importorskip("openpyxl", reason="reading .xlsx needs openpyxl")
     with pandas.ExcelWriter("book.xlsx") as book:
@@ -160,6 +165,20 @@ LAYOUTS: dict[str, tuple[Callable[[], Any], str, list[str] | None]] = {
     "shard.tar": (shard, "image", LABELS),
     "pictures.parquet": (pictures, "image", LABELS),
     "digits.npz#train": (arrays, "image", LABELS),
+    "events.csv": (lambda: events("events.csv", "user_id,item_id,timestamp"), "interactions", None),
+    "log.csv": (lambda: events("log.csv", "who,what,when"), "interactions", None),
+    "histories.jsonl": (
+        lambda: Path("histories.jsonl").write_text(
+            "".join(json.dumps({"bought": [n, n + 1, 7]}) + "\n" for n in range(4))
+        ),
+        "interactions",
+        None,
+    ),
+    "sequences.txt": (
+        lambda: Path("sequences.txt").write_text("".join(f"u{n} {n} 7 9\n" for n in range(4))),
+        "interactions",
+        None,
+    ),
 }
 
 

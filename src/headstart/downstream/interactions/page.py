@@ -113,8 +113,8 @@ def _figures(found: NextItem) -> Markup:
         name = tag("strong", one.name) if one.kind != "alternative" else one.name
         rows.append([name, f"{one.validation:.4f}", *cells, f"{one.milliseconds:.1f} ms"])
     words = (
-        "One item of each user is the right one; all others of the catalogue are wrong. `Chosen "
-        "by` is the NDCG@10 of the items that validate, by which settings and the best alternative "
+        "One item of each user is the right one; all others of the catalogue are wrong. Chosen "
+        "by is the NDCG@10 of the items that validate, by which settings and the best alternative "
         "were chosen. The last column is the time for a user."
     )
     return tag(

@@ -73,6 +73,15 @@ def ndcg(ranks: np.ndarray, cut: int) -> np.ndarray:
     return np.where(ranks <= cut, 1 / np.log2(1 + ranks), 0.0)
 
 
+def without_seen(scores: np.ndarray, seen: Sequence[np.ndarray] | None) -> np.ndarray:
+    """Return scores (B,I), a copy where each row's ``seen`` candidates have minus infinity."""
+    if seen is None:
+        return scores
+    scores = scores.copy()
+    scores[_pairs(seen, scores.shape[1])] = -np.inf
+    return scores
+
+
 def _pairs(seen: Sequence[np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return rows and candidates, each pair once."""
     lengths = np.fromiter(map(len, seen), np.int64, len(seen))

@@ -2,8 +2,8 @@
 
 Each kind computes once what its settings share, and is fitted with many settings::
 
-    kind = MarkovMix(train)  # counts transitions
-    ranker = kind.fit(MarkovMix.Settings(recency=0.6))
+    kind = markov.MarkovMix(train)  # counts transitions
+    ranker = kind.fit(markov.Settings(recency=0.6))
     ranker.scores([np.array([3, 1, 4])])  # (1,I), the higher the likelier next
 
 :mod:`headstart.modalities.interactions.rankers.tuning` chooses the settings.
@@ -55,16 +55,22 @@ class Kind(Protocol):
 
     Attributes:
         name: of its rankers.
-        Settings: a frozen dataclass, whose defaults are good ones.
-        grid: the values of each setting that are tried, one setting after the other in this order.
     """
 
     name: ClassVar[str]
-    Settings: ClassVar[type]
-    grid: ClassVar[Mapping[str, Sequence[Any]]]
 
     def __init__(self, train: Sequences, say: Say) -> None: ...
 
+    @property
+    def defaults(self) -> Any:
+        """Good settings: an instance of the frozen dataclass of this kind."""
+        ...
+
+    @property
+    def grid(self) -> Mapping[str, Sequence[Any]]:
+        """The values of each setting that are tried, one setting after the other in this order."""
+        ...
+
     def fit(self, settings: Any) -> Ranker:
-        """Return the ranker of these settings, an instance of ``Settings``."""
+        """Return the ranker of these settings, an instance of the dataclass of ``defaults``."""
         ...

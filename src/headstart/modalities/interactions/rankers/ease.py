@@ -25,6 +25,21 @@ def presence(train: Sequences) -> sparse.csr_matrix:
     return rows
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What is tuned.
+
+    Attributes:
+        recency: weight of an item of the history, as a share of that of the next one.
+        penalty: on the diagonal of the Gram matrix.
+        popularity: weight of an item's share of the most frequent item's events.
+    """
+
+    recency: float = 0.6
+    penalty: float = 250.0
+    popularity: float = 1e-4
+
+
 class Ease:
     """The weights of all other items that predict whether a user has an item, by ridge regression.
 
@@ -33,21 +48,8 @@ class Ease:
     Sparse Data").
     """
 
-    @dataclass(frozen=True)
-    class Settings:
-        """What is tuned.
-
-        Attributes:
-            recency: weight of an item of the history, as a share of that of the next one.
-            penalty: on the diagonal of the Gram matrix.
-            popularity: weight of an item's share of the most frequent item's events.
-        """
-
-        recency: float = 0.6
-        penalty: float = 250.0
-        popularity: float = 1e-4
-
     name: ClassVar[str] = "EASE"
+    defaults: ClassVar[Settings] = Settings()
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {
         "recency": (0.45, 0.6, 0.75, 0.9, 1.0),
         "penalty": (30.0, 100.0, 250.0, 700.0, 2000.0),
@@ -83,6 +85,6 @@ class Ease:
         return weights
 
 
-def fit(train: Sequences, settings: Ease.Settings | None = None) -> LinearRanker:
+def fit(train: Sequences, settings: Settings | None = None) -> LinearRanker:
     """Return EASE of ``train``."""
-    return Ease(train).fit(settings or Ease.Settings())
+    return Ease(train).fit(settings or Settings())

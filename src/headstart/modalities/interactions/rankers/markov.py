@@ -34,31 +34,33 @@ def divided(weights: sparse.csr_matrix, row: float, column: float) -> sparse.csr
     return found.tocsr().astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What is tuned.
+
+    Attributes:
+        recency: weight of an item of the history, as a share of that of the next one.
+        decay: weight of a lag, as a share of that of the lag before.
+        lags: the longest lag.
+        reverse: weight of the transitions in the other direction.
+        row, column: powers of the row and column sums that the weights are divided by.
+        popularity: weight of an item's share of the most frequent item's events.
+    """
+
+    recency: float = 0.6
+    decay: float = 0.8
+    lags: int = 10
+    reverse: float = 0.5
+    row: float = 0.5
+    column: float = 0.25
+    popularity: float = 1e-4
+
+
 class MarkovMix:
     """Transitions at lags up to ``lags``, each with less weight, divided by their sums."""
 
-    @dataclass(frozen=True)
-    class Settings:
-        """What is tuned.
-
-        Attributes:
-            recency: weight of an item of the history, as a share of that of the next one.
-            decay: weight of a lag, as a share of that of the lag before.
-            lags: the longest lag.
-            reverse: weight of the transitions in the other direction.
-            row, column: powers of the row and column sums that the weights are divided by.
-            popularity: weight of an item's share of the most frequent item's events.
-        """
-
-        recency: float = 0.6
-        decay: float = 0.8
-        lags: int = 10
-        reverse: float = 0.5
-        row: float = 0.5
-        column: float = 0.25
-        popularity: float = 1e-4
-
     name: ClassVar[str] = "lagged Markov mix"
+    defaults: ClassVar[Settings] = Settings()
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {
         "recency": (0.3, 0.45, 0.6, 0.75, 0.9),
         "decay": (0.5, 0.65, 0.8, 0.9),
@@ -92,6 +94,6 @@ class MarkovMix:
         )
 
 
-def fit(train: Sequences, settings: MarkovMix.Settings | None = None) -> LinearRanker:
+def fit(train: Sequences, settings: Settings | None = None) -> LinearRanker:
     """Return a lagged Markov mix of ``train``."""
-    return MarkovMix(train).fit(settings or MarkovMix.Settings())
+    return MarkovMix(train).fit(settings or Settings())

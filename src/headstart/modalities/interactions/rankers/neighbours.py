@@ -18,26 +18,28 @@ from headstart.modalities.interactions.sequences import Sequences
 _WINDOW = 500
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What is tuned.
+
+    Attributes:
+        recency: weight of an item of the history, as a share of that of the next one.
+        shrinkage: added to the denominator of the cosine.
+        neighbours: of each item the most similar ones that count; 0 is all.
+        popularity: weight of an item's share of the most frequent item's events.
+    """
+
+    recency: float = 0.6
+    shrinkage: float = 20.0
+    neighbours: int = 0
+    popularity: float = 1e-4
+
+
 class Neighbours:
     """The cosine of two items over their users; that of rare items is shrunk."""
 
-    @dataclass(frozen=True)
-    class Settings:
-        """What is tuned.
-
-        Attributes:
-            recency: weight of an item of the history, as a share of that of the next one.
-            shrinkage: added to the denominator of the cosine.
-            neighbours: of each item the most similar ones that count; 0 is all.
-            popularity: weight of an item's share of the most frequent item's events.
-        """
-
-        recency: float = 0.6
-        shrinkage: float = 20.0
-        neighbours: int = 0
-        popularity: float = 1e-4
-
     name: ClassVar[str] = "item-kNN"
+    defaults: ClassVar[Settings] = Settings()
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {
         "recency": (0.45, 0.6, 0.75, 0.9, 1.0),
         "shrinkage": (0.0, 5.0, 20.0, 80.0),
@@ -81,6 +83,6 @@ def nearest(weights: sparse.csr_matrix, most: int) -> sparse.csr_matrix:
     return sparse.csr_matrix(kept, weights.shape)
 
 
-def fit(train: Sequences, settings: Neighbours.Settings | None = None) -> LinearRanker:
+def fit(train: Sequences, settings: Settings | None = None) -> LinearRanker:
     """Return item-kNN of ``train``."""
-    return Neighbours(train).fit(settings or Neighbours.Settings())
+    return Neighbours(train).fit(settings or Settings())

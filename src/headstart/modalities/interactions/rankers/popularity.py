@@ -17,14 +17,16 @@ from headstart.modalities.interactions.rankers.linear import (
 from headstart.modalities.interactions.sequences import Sequences
 
 
+@dataclass(frozen=True)
+class Settings:
+    """There is nothing to tune."""
+
+
 class Popularity:
     """Items by their number of events."""
 
-    @dataclass(frozen=True)
-    class Settings:
-        """There is nothing to tune."""
-
     name: ClassVar[str] = "popularity"
+    defaults: ClassVar[Settings] = Settings()
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
     def __init__(self, train: Sequences, say: Say = print) -> None:
@@ -35,6 +37,19 @@ class Popularity:
         return unmoved(self.name, self._prior, {})
 
 
+@dataclass(frozen=True)
+class RecentSettings:
+    """What is tuned.
+
+    Attributes:
+        half_life: a share of the whole time.
+        decay: where there are no times.
+    """
+
+    half_life: float = 0.1
+    decay: float = 0.8
+
+
 class RecentPopularity:
     """Items by their number of events, the last ones first.
 
@@ -43,32 +58,20 @@ class RecentPopularity:
     as the next one of its user.
     """
 
-    @dataclass(frozen=True)
-    class Settings:
-        """What is tuned.
-
-        Attributes:
-            half_life: a share of the whole time.
-            decay: where there are no times.
-        """
-
-        half_life: float = 0.1
-        decay: float = 0.8
-
     name: ClassVar[str] = "recent popularity"
-    grid: ClassVar[Mapping[str, Sequence[Any]]] = {
-        "half_life": (0.003, 0.01, 0.03, 0.1, 0.3),
-        "decay": (0.0, 0.4, 0.6, 0.8, 0.9),
-    }
+    defaults: ClassVar[RecentSettings] = RecentSettings()
 
     def __init__(self, train: Sequences, say: Say = print) -> None:
         self._train = train
-        if train.times is None:
-            self.grid = {"decay": self.grid["decay"]}  # type: ignore[misc]
-        else:
-            self.grid = {"half_life": self.grid["half_life"]}  # type: ignore[misc]
 
-    def fit(self, settings: Settings) -> LinearRanker:
+    @property
+    def grid(self) -> Mapping[str, Sequence[Any]]:
+        """The values of the one setting that the records have a use for."""
+        if self._train.times is None:
+            return {"decay": (0.0, 0.4, 0.6, 0.8, 0.9)}
+        return {"half_life": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)}
+
+    def fit(self, settings: RecentSettings) -> LinearRanker:
         """Return the ranker of these settings."""
         train = self._train
         if train.times is None:

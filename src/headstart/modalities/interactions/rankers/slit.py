@@ -53,6 +53,27 @@ def splits(train: Sequences, past: float, future: float) -> tuple[sparse.csr_mat
     return tuple(found)
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What is tuned.
+
+    Attributes:
+        recency: weight of an item of the history when it is scored, as a share of that of the
+            next one.
+        past, future: of the weights of past and future items, see :func:`splits`.
+        penalty: on the diagonal of the Gram matrix of the past.
+        column: power of the item's frequency that its scores are divided by.
+        popularity: weight of an item's share of the most frequent item's events.
+    """
+
+    recency: float = 0.8
+    past: float = 0.6
+    future: float = 0.0
+    penalty: float = 100.0
+    column: float = 0.25
+    popularity: float = 1e-4
+
+
 class Slit:
     """The weights of past items that predict the next ones, by ridge regression.
 
@@ -61,27 +82,8 @@ class Slit:
     Session-based Recommendation"). Columns are divided by a power of the item's frequency.
     """
 
-    @dataclass(frozen=True)
-    class Settings:
-        """What is tuned.
-
-        Attributes:
-            recency: weight of an item of the history when it is scored, as a share of that of the
-                next one.
-            past, future: of the weights of past and future items, see :func:`splits`.
-            penalty: on the diagonal of the Gram matrix of the past.
-            column: power of the item's frequency that its scores are divided by.
-            popularity: weight of an item's share of the most frequent item's events.
-        """
-
-        recency: float = 0.8
-        past: float = 0.6
-        future: float = 0.0
-        penalty: float = 100.0
-        column: float = 0.25
-        popularity: float = 1e-4
-
     name: ClassVar[str] = "SLIT"
+    defaults: ClassVar[Settings] = Settings()
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {
         "recency": (0.45, 0.6, 0.7, 0.8, 0.9),
         "column": (0.0, 0.125, 0.25, 0.4),
@@ -131,6 +133,6 @@ class Slit:
         return self._last["weights"][1]
 
 
-def fit(train: Sequences, settings: Slit.Settings | None = None) -> LinearRanker:
+def fit(train: Sequences, settings: Settings | None = None) -> LinearRanker:
     """Return SLIT of ``train``."""
-    return Slit(train).fit(settings or Slit.Settings())
+    return Slit(train).fit(settings or Settings())

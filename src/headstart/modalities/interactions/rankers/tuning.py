@@ -106,8 +106,9 @@ def tune(
     start = time.monotonic()
     validation = Validation.of(histories, np.asarray(targets), train.count, keep_seen)
     made = kind(train, say)
-    ranker = made.fit(kind.Settings())
-    best, chosen, tried = validation.score(ranker), kind.Settings(), {kind.Settings()}
+    chosen = made.defaults
+    ranker = made.fit(chosen)
+    best, tried = validation.score(ranker), {chosen}
     slowest = time.monotonic() - start
     grid = {name: _with(values, getattr(chosen, name)) for name, values in made.grid.items()}
     for name in list(grid) * _ROUNDS:

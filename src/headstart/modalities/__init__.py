@@ -162,10 +162,10 @@ class Modality(ABC):
         return None
 
     def readable(self, records: Dataset, processor: Any, audit: Audit) -> Dataset:
-        """Return the records whose content can be decoded; the others are quarantined.
+        """Return the records whose content can be decoded; the others are dropped.
 
-        For labeled records and predictions; in pre-training a bad record is replaced when it is
-        read.
+        They were counted as kept, so :meth:`headstart.data.audit.Audit.drop` sets them aside. For
+        labeled records and predictions; in pre-training a bad record is replaced when it is read.
         """
         return records
 

@@ -141,7 +141,7 @@ def read_pairs(
         numbers = [number(label) is not None for label in records["label"]]
         for name, is_number in zip(records["id"], numbers, strict=True):
             if not is_number:
-                audit.quarantine(name, "its score is not a number")
+                audit.drop(name, "its score is not a number")
         if not any(numbers):
             raise HeadstartError(
                 f"{source}: no score of a pair is a number; name their column with --column "
@@ -345,7 +345,7 @@ def numbered(records: Dataset, source: str, audit: Audit) -> Dataset:
     values = [number(label) for label in records["label"]]
     known = [index for index, value in enumerate(values) if value is not None]
     for index in sorted(set(range(len(values))) - set(known)):
-        audit.quarantine(records[index]["id"], "its label is not a number")
+        audit.drop(records[index]["id"], "its label is not a number")
     if not known:
         raise HeadstartError(
             f"{source}: no label is a number, as a regression needs; check --column label=COLUMN, "

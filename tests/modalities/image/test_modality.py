@@ -67,6 +67,10 @@ def test_pictures_go_from_a_folder_to_batches(tmp_path: Path) -> None:
     assert sound["label"][:] == ["cat", "cat", "dog"]
     assert (labeled.kept, labeled.quarantined) == (3, 1)
     assert labeled.sentences()[0].startswith("1 record was set aside (25.0% of all)")
+    with pytest.raises(
+        HeadstartError, match=r"pets/dog/2\.png cannot be decoded: it is no picture"
+    ):
+        modality.usable(read.select([3]), processor, Audit())
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,7 +104,7 @@ def read_labeled(
     records = labeled(modality.read([source], config, audit), source, audit)
     if keep is not None:
         records = keep(records, source, audit)
-    return modality.readable(records, processor, audit)
+    return modality.usable(records, processor, audit)
 
 
 def read_pairs(
@@ -153,7 +153,7 @@ def read_pairs(
         records.select_columns(wanted),
         source,
         content,
-        lambda records, audit: modality.readable(records, processor, audit),
+        lambda records, audit: modality.usable(records, processor, audit),
         audit,
     )
 
@@ -213,7 +213,7 @@ def read_several(
             )
     options = config.model_copy(update={"columns": {**config.columns, LABEL.name: name}})
     records = modality.read([source], options, audit, fields=[_labels(separator)])
-    return records if processor is None else modality.readable(records, processor, audit)
+    return records if processor is None else modality.usable(records, processor, audit)
 
 
 def labeled_records(

@@ -211,8 +211,8 @@ def _yolo(folder: Path, root: Path, names: dict[int, str], audit: Audit) -> Iter
     """Read YOLO: a ``.txt`` for each picture, beside it or in ``labels/`` for ``images/``.
 
     A line has the number of a class, and the middle and size of a box as shares of the picture, or
-    an outline. Key points behind a box, as many as ``kpt_shape`` says, are passed over. A picture without
-    a file has no object, as in its training.
+    an outline. Key points behind a box, as many as ``kpt_shape`` says, are passed over. A picture
+    without a file has no object, as in its training.
 
     Args:
         folder: whose pictures are read.

@@ -95,7 +95,9 @@ def test_nothing_is_held_out_of_one_record_or_at_share_zero(tmp_path: Path) -> N
 def test_records_without_a_label_are_set_aside_where_labels_are_needed() -> None:
     records = Dataset.from_dict({"id": ["a:1", "a:2", "a:3"], "label": ["x", None, "y"]})
     audit = Audit()
+    audit.keep("a", 3)
     assert labeled(records, "a", audit)["id"][:] == ["a:1", "a:3"]
     assert audit.summary()["records"] == [{"where": "a:2", "reason": "it has no label"}]
+    assert audit.kept == 2
     with pytest.raises(HeadstartError, match=r"b\.txt has no labels"):
         labeled(ids(3), "b.txt", audit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -324,6 +325,21 @@ def test_images_are_explained_by_the_corner_that_decides_the_class(tmp_path: Pat
     assert (tmp_path / "heat.html").read_text().count("data:image/png;base64,") == 2
     assert (tmp_path / "heat.html").read_text().count("data:image/webp;base64,") == 1
     assert found.found[0].alike[0].similarity == pytest.approx(1.0, abs=1e-3)
+
+    for name in ("left", "right"):
+        (tmp_path / "cut" / name).mkdir(parents=True)
+        (tmp_path / "cut" / name / "0.png").write_bytes(path.read_bytes()[:200])
+    cut, page = str(tmp_path / "cut"), tmp_path / "none.html"
+    refused = r"none of the 2 pictures from cut/left/0.png on can be decoded \(2: it is cut short"
+    uses: list[Callable[[], object]] = [
+        lambda: tuned.explain(cut, out=str(page)),
+        lambda: tuned.predict(cut),
+        lambda: run.finetune(source, val=cut, out=str(tmp_path / "run3"), budget="2steps"),
+    ]
+    for use in uses:
+        with pytest.raises(HeadstartError, match=refused):
+            use()
+    assert not page.exists()
 
 
 @pytest.mark.parametrize(("named", "held"), [(-0.5, True), (0.5, False), (1.1, False)])

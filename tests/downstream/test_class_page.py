@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,15 @@ def test_quantities_have_no_page_of_classes(run: hs.Run, tmp_path: Path) -> None
     options = {"task": "regression", "alternatives": False, **OPTIONS}
     tuned = run.finetune(rows, out=tmp_path / "tuned", **options)
     assert not tuned.classes_file.exists()
+
+
+def test_a_class_of_each_word_is_no_class_of_its_text_and_says_nothing(
+    run: hs.Run, tmp_path: Path
+) -> None:
+    rows = [{"tokens": text.split(), "tags": ["O", "O", "B-ANIMAL", "O"]} for text in TEXTS * 2]
+    source = tmp_path / "words.jsonl"
+    source.write_text("\n".join(map(json.dumps, rows)))
+    options = {"task": "tokens", "alternatives": False, **OPTIONS}
+    tuned = run.finetune(source, out=tmp_path / "tuned", **options)
+    assert not tuned.classes_file.exists()
+    assert "page of the classes" not in tuned.log_file.read_text(encoding="utf-8")

@@ -147,6 +147,29 @@ def test_pictures_have_sizes_formats_and_near_duplicates(tmp_path: Path) -> None
     assert "25.0% of 8 pictures are duplicates; 1 of 1 test pictures" in str(page)
 
 
+def test_pictures_that_cannot_be_decoded_are_set_aside_or_counted_in_a_sample(
+    tmp_path: Path,
+) -> None:
+    for number in range(6):
+        data = image_bytes(number // 2, (40, 30))  # whose header is sound
+        path = tmp_path / "p" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data[: len(data) // 2] if number in (1, 2, 3) else data)
+    page = hs.audit(str(tmp_path / "p"))
+    found = page.summary()
+    assert (found["kept"], found["quarantine"], found["duplicates"]) == (3, 3, 1)
+    assert page.headline().startswith("3 records were set aside (50.0% of all): 3 it is cut short")
+    assert "(p/1.png, p/2.png, p/3.png)" in page.headline()
+    sampled = hs.audit(str(tmp_path / "p"), sample=5).summary()
+    assert (sampled["kept"], sampled["quarantine"]) == (6, 0)
+    said = next(note for note in sampled["notes"] if "cannot be decoded" in note)
+    assert "of a sample of 5 of the 6 pictures (seed 0) cannot be decoded" in said
+    assert "mostly it is cut short; copy or download it again (p/" in said
+    for number in (0, 4, 5):
+        (tmp_path / "p" / f"{number}.png").unlink()
+    assert "3 records were set aside (100.0% of all)" in str(hs.audit(str(tmp_path / "p")))
+
+
 def test_it_is_written_as_json_or_a_page_of_its_own(texts: str, tmp_path: Path) -> None:
     hs.audit(texts, out=str(tmp_path / "a.json"))
     assert json.loads((tmp_path / "a.json").read_text())["kept"] == 64

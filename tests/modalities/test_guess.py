@@ -39,8 +39,9 @@ def parquet(path: Path, kind: pa.DataType, value: object) -> str:
     [
         (pa.string(), "a text", "text"),
         (pa.int64(), 1, "text"),
-        (pa.binary(), b"bytes", "image"),
-        (pa.large_binary(), b"bytes", "image"),
+        (pa.binary(), b"\x89PNG", "image"),
+        (pa.binary(), b"a text", "text"),
+        (pa.large_binary(), b"\xff\xd8", "image"),
         (STRUCT, {"bytes": b"bytes", "path": None}, "image"),
         (pa.struct([("inner", STRUCT)]), {"inner": {"bytes": b"", "path": ""}}, "image"),
         (pa.struct([("words", pa.string())]), {"words": "a"}, "text"),

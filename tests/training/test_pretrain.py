@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,13 +39,18 @@ def audit_of(run: hs.Run) -> dict[str, Any]:
     return found
 
 
-def test_the_audit_says_what_the_texts_are_like(tmp_path: Path) -> None:
+def test_the_audit_says_what_the_texts_are_like(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = texts(tmp_path / "a.txt", [*TEXTS, "", TEXTS[0]])
     found = audit_of(hs.pretrain(source, out=str(tmp_path / "run"), **SMALL))
     assert (found["kept"], found["duplicates"], found["blank"]) == (len(TEXTS) + 1, 1, 1)
     assert found["lengths"]["unit"] == "characters"
     assert found["quality"]["gopher.words"] == len(TEXTS) + 1
     assert "removed" not in found
+    told = re.search(r"(\d+) texts and (\d+) held out; contrast on", capsys.readouterr().err)
+    assert told is not None
+    assert sum(map(int, told.groups())) == len(TEXTS) + 1
 
 
 def test_what_tests_hold_is_left_out_and_the_verdict_knows(tmp_path: Path) -> None:
@@ -117,7 +123,7 @@ def test_pictures_found_unreadable_only_in_training_are_added_to_the_audit(
     reasons = {row["where"]: row["reason"] for row in found["records"]}
     assert list(reasons) == ["photos/notes.md", "photos/05.png"]
     assert "cut short" in reasons["photos/05.png"]
-    assert found["quarantine"] == 2
+    assert (found["kept"], found["quarantine"]) == (11, 2)
     assert found["lengths"]["unit"] == "pixels of the shorter side"
 
 

@@ -65,13 +65,18 @@ class Audit:
         self.sources[source] += count
 
     def quarantine(self, where: str, reason: str) -> None:
-        """Count one record or file that is left out, and list it while there is room."""
+        """Count one record or file that was never kept, and list it while there is room.
+
+        One that was counted as kept is dropped: see :meth:`drop`.
+        """
         self.reasons[reason] += 1
         if len(self._named) < self._limit:
             self._named.append({"where": where, "reason": reason})
 
     def drop(self, where: str, reason: str, because: str | None = None) -> None:
-        """Quarantine a record that was counted as kept.
+        """Move a record that was counted as kept to those that are set aside.
+
+        For whatever is found after reading: a picture that cannot be decoded, a missing label.
 
         Args:
             because: its key in ``removed``, if it is removed on purpose.

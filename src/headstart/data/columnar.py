@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from headstart.data.block import SAMPLE, Block, Choose
+from headstart.data.byte_texts import decoded, text_columns
 from headstart.data.lines import chunks
 from headstart.data.streams import BROKEN, CHUNK, Meter, Stream, Unreadable
 
@@ -28,7 +29,8 @@ _GROUPS = 8
 def read_parquet(stream: Stream, choose: Choose, rows: int) -> Iterator[Block]:
     """Read a Parquet file, or one that is packed or in an archive through a temporary copy.
 
-    Class labels that Hugging Face noted come as their names; a negative one is no label.
+    Class labels that Hugging Face noted come as their names; a negative one is no label. Texts that
+    are stored as bytes come as texts.
 
     Args:
         rows: most rows per batch.
@@ -51,8 +53,16 @@ def read_parquet(stream: Stream, choose: Choose, rows: int) -> Iterator[Block]:
             if first is not None:
                 rows = max(1, min(rows, _BATCH // (first.nbytes + 1)))
             names = _noted_names(schema)
-            chosen = choose(_columns(schema, _sampled(file, _plain(schema), rows, meter), names))
-            yield from _blocks(file.iter_batches(rows, columns=_distinct(chosen)), chosen, names)
+            texts = text_columns(
+                schema,
+                lambda columns, count: next(
+                    file.iter_batches(min(rows, count), columns=columns), None
+                ),
+            )
+            sample = _sampled(file, _plain(schema, texts), rows, meter)
+            chosen = choose(_columns(schema, sample, names, texts))
+            batches = file.iter_batches(rows, columns=_distinct(chosen))
+            yield from _blocks(batches, chosen, names, texts)
 
 
 def read_saved(folder: Path, choose: Choose, rows: int) -> Iterator[Block]:
@@ -69,12 +79,15 @@ def read_saved(folder: Path, choose: Choose, rows: int) -> Iterator[Block]:
         raise Unreadable(BROKEN) from None
     schema = records.data.schema
     names = _class_names(records.features)
-    plain = records.select_columns(_plain(schema))
+    texts = text_columns(
+        schema, lambda columns, count: records.select_columns(columns)[:count] if records else None
+    )
+    plain = records.select_columns(_plain(schema, texts))
     step = max(1, len(records) // SAMPLE)
     spread = range(0, len(records), step)[:SAMPLE]
-    chosen = choose(_columns(schema, [plain[list(spread)]] if len(records) else [], names))
+    chosen = choose(_columns(schema, [plain[list(spread)]] if len(records) else [], names, texts))
     wanted = records.select_columns(_distinct(chosen))
-    yield from _blocks(wanted.iter(rows), chosen, names)
+    yield from _blocks(wanted.iter(rows), chosen, names, texts)
 
 
 def _stated(group: Any) -> int:
@@ -101,24 +114,35 @@ def _blocks(
     batches: Iterable[pa.RecordBatch | pa.Table],
     chosen: Mapping[str, str],
     class_names: Mapping[str, Sequence[str]],
+    texts: Collection[str],
 ) -> Iterator[Block]:
     number = 1
     for batch in batches:
         batch.validate(full=True)
         found = {}
         for name, column in chosen.items():
-            values = _numbers(batch[column].to_pylist(), batch[column].type)
+            values = _read(batch[column], column in texts)
             names = class_names.get(column)
             found[name] = [_named(value, names) for value in values] if names else values
         yield Block(range(number, number + len(batch)), found)
         number += len(batch)
 
 
-def _numbers(values: list[Any], kind: pa.DataType) -> list[Any]:
-    """Return values, decimal numbers, as databases export them, as plain ones."""
+def _read(column: pa.Array | pa.ChunkedArray, is_text: bool) -> list[Any]:
+    """Return the values of a column as plain ones.
+
+    Decimal numbers, as databases export them, become whole numbers or floats; a float of fewer
+    bits becomes the shortest decimal that it stands for, 1.1 and not 1.100000023841858.
+    """
     from pyarrow import types
 
-    if not types.is_decimal(kind):
+    values: list[Any] = column.to_pylist()
+    if is_text:
+        return [decoded(value) for value in values]
+    if types.is_float32(column.type) or types.is_float16(column.type):
+        narrow = column.type.to_pandas_dtype()
+        return [x if x is None else float(str(narrow(x))) for x in values]
+    if not types.is_decimal(column.type):
         return values
     return [x if x is None else int(x) if x == x.to_integral_value() else float(x) for x in values]
 
@@ -138,6 +162,7 @@ def _columns(
     schema: pa.Schema,
     sample: Iterable[pa.RecordBatch | pa.Table],
     class_names: Mapping[str, Sequence[str]],
+    texts: Collection[str],
 ) -> dict[str, list[Any]]:
     """Return sampled values of every column; values of unusual types are left out.
 
@@ -147,11 +172,15 @@ def _columns(
     for batch in sample:
         batch.validate(full=True)
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            found = _numbers(column.to_pylist(), column.type)
+            found = _read(column, name in texts)
             values[name] += [value for value in found if value is not None]
     for name, names in class_names.items():
         values[name] = [_named(value, names) for value in values[name]]
-    heavy = {field.name: [_emptied(field.type)] for field in schema if holds_bytes(field.type)}
+    heavy = {
+        field.name: [_emptied(field.type)]
+        for field in schema
+        if holds_bytes(field.type) and field.name not in texts
+    }
     return {**values, **heavy}
 
 
@@ -199,8 +228,12 @@ def _names_of(feature: Any) -> list[str]:
     return [] if inner is None else _names_of(inner)
 
 
-def _plain(schema: pa.Schema) -> list[str]:
-    """Return the columns of texts and numbers, and of lists and structs of them."""
+def _plain(schema: pa.Schema, byte_texts: Collection[str]) -> list[str]:
+    """Return the columns of texts and numbers, and of lists and structs of them.
+
+    Args:
+        byte_texts: columns of bytes that hold texts.
+    """
     from pyarrow import types
 
     tests = (
@@ -215,7 +248,7 @@ def _plain(schema: pa.Schema) -> list[str]:
             return is_plain(kind.value_type)
         return any(test(kind) for test in tests)
 
-    return [field.name for field in schema if is_plain(field.type)]
+    return [field.name for field in schema if field.name in byte_texts or is_plain(field.type)]
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -44,9 +44,12 @@ def label_text(value: Any) -> str | None:
 
 
 NO_LABEL = "its label is missing or not a plain value"
+NOT_TEXT = "its label is bytes that are no UTF-8 text"
 
 
 def _take_label(value: Any, unit: Unit) -> tuple[Any, str | None]:
+    if isinstance(value, bytes):
+        return None, NOT_TEXT
     label = label_text(value)
     return label, NO_LABEL if label is not None and fault(label) else None
 

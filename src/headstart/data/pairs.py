@@ -179,5 +179,5 @@ def matched(first: Dataset, second: Dataset, reason: str, audit: Audit) -> tuple
     kept = [index for index, name in enumerate(names) if name in indices]
     for name in names:
         if name not in indices:
-            audit.quarantine(name, reason)
+            audit.drop(name, reason)
     return first.select(kept), second.select([indices[names[index]] for index in kept])

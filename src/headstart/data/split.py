@@ -34,7 +34,7 @@ def labeled(records: Dataset, source: str, audit: Audit) -> Dataset:
         )
     known = np.array([label is not None for label in stream(records, "label")])
     for name in stream(records.select(np.flatnonzero(~known)), "id"):
-        audit.quarantine(name, "it has no label")
+        audit.drop(name, "it has no label")
     return records if known.all() else records.select(np.flatnonzero(known))
 
 

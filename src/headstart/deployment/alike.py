@@ -109,4 +109,4 @@ def _labeled(run: RunFolder, config: FinetuneConfig, opened: OpenedEncoder) -> D
         ) from None
     if len(records) > MOST:
         records = records.select(spread(len(records), MOST))
-    return opened.modality.readable(records, opened.processor, audit)
+    return opened.modality.usable(records, opened.processor, audit)

@@ -107,7 +107,7 @@ class OpenedEncoder:
                 records = self.modality.read(sources, options, audit)
             else:
                 records = read(self.modality, audit)
-        records = self.modality.readable(records, self.processor, audit)
+        records = self.modality.usable(records, self.processor, audit)
         if ledger is not None:
             ledger.settle(records, audit.reason_of())
         # A ledger says itself which of its rows have no record.

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headstart.config import Options as AnyOptions
+from headstart.errors import HeadstartError
 from headstart.modalities.appearance import Evidence as Evidence
 from headstart.modalities.appearance import Preview as Preview
 from headstart.modalities.appearance import Sheet as Sheet
@@ -166,10 +167,10 @@ class Modality(ABC):
         return None
 
     def readable(self, records: Dataset, processor: Any, audit: Audit) -> Dataset:
-        """Return the records whose content can be decoded; the others are quarantined.
+        """Return the records whose content can be decoded; the others are dropped.
 
-        For labeled records and predictions; in pre-training a bad record is replaced when it is
-        read.
+        They were counted as kept, so :meth:`headstart.data.audit.Audit.drop` sets them aside. For
+        labeled records and predictions; in pre-training a bad record is replaced when it is read.
         """
         return records
 
@@ -179,6 +180,24 @@ class Modality(ABC):
         By default all of it, as tested records are others.
         """
         return records
+
+    def usable(self, records: Dataset, processor: Any, audit: Audit) -> Dataset:
+        """Return the :meth:`readable` records.
+
+        Raises:
+            HeadstartError: there is none.
+        """
+        known = audit.reasons.copy()
+        found = self.readable(records, processor, audit)
+        if len(found) or not len(records):
+            return found
+        (reason, count), *_ = (audit.reasons - known).most_common(1)
+        first, total, noun = records[0]["id"], len(records), self.content.noun
+        if total == 1:
+            raise HeadstartError(f"{first} cannot be decoded: {reason}.")
+        raise HeadstartError(
+            f"none of the {total:,} {noun} from {first} on can be decoded ({count:,}: {reason})."
+        )
 
     def languages(self, records: Dataset) -> frozenset[str]:
         """Return the languages that records are in, as ISO 639-1; empty where they have none."""

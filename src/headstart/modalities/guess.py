@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.audit import Audit
+from headstart.data.byte_texts import read_schema
 from headstart.data.columns import choose
 from headstart.data.discovery import find, kind_of
 from headstart.data.tables import TABLES, peek
@@ -239,13 +240,9 @@ class _Tables:
 
 def _stored(file: str) -> pa.Schema | None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        if file.lower().endswith(".parquet"):
-            return pq.read_schema(file)
-        with pa.OSFile(file) as stream:
-            return pa.ipc.open_stream(stream).schema
+        return read_schema(file)
     except (OSError, pa.ArrowException):
         return None
 

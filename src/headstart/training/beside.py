@@ -104,7 +104,7 @@ def keep_beside(
     try:
         start = OpenedEncoder(chosen.folder)
         encoder, reader = start.encoder, Reader(start.processor, start.length)
-        sample = modality.readable(_sample(records), reader.processor, Audit())
+        sample = modality.usable(_sample(records), reader.processor, Audit())
         _vectors(encoder, reader, sample.select(range(min(4, len(sample)))))  # the first is slow
         begun = time.process_time()
         vectors = _vectors(encoder, reader, sample)

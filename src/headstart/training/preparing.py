@@ -124,8 +124,9 @@ def _prepare(
     check_fit(plan.objectives, plan.encoder, modality, plan.length)
     check_objectives(plan.objectives, plan.objective_options)
     task = " + ".join(plan.objectives) or f"distilled from {config.teacher}"
+    beside = f" and {len(held):,} held out" if len(held) and first is None else ""
     say(
-        f"{len(kept):,} {modality.content.noun}; {task} on the {plan.encoder} encoder, "
+        f"{len(kept):,} {modality.content.noun}{beside}; {task} on the {plan.encoder} encoder, "
         f"{plan.length} {modality.unit}"
     )
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in plan.objectives))

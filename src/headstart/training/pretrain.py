@@ -137,12 +137,12 @@ def _note_unreadable(run: RunFolder, modality: Modality) -> None:
     found: dict[str, str] = {}
     for part in ("train", "validation"):
         found |= modality.quarantine(run.prepared / part)
-    if found:
-        known = run.audits().get("pre-training")
-        audit = Audit.of(known) if known else Audit()
+    known = run.audits().get("pre-training")
+    if found and known:
+        audit = Audit.of(known)
         noted = {row["where"] for row in audit.summary()["records"]}  # by a session that was killed
         for name in sorted(found.keys() - noted):
-            audit.quarantine(name, found[name])
+            audit.drop(name, found[name])
         run.write_audit(audit.summary())
 
 

@@ -139,6 +139,7 @@ def test_broken_pairs_are_quarantined_with_their_reason(tmp_path) -> None:
     assert found["text"][:] == ["a b", "c d"]
     assert audit.reasons["its score is not a number"] == 1
     assert audit.reasons["the second record of its pair cannot be read"] == 2
+    assert (audit.kept, audit.quarantined) == (1, 3)
 
 
 def test_queries_and_answers_imply_retrieval(tmp_path) -> None:
@@ -167,6 +168,7 @@ def test_labels_that_are_no_numbers_are_quarantined_from_a_regression(tmp_path) 
     found = read_labeled(source.train, source, TextModality(), None, audit, keep=numbered)
     assert found["label"][:] == [1.5, 2.0]
     assert audit.reasons["its label is not a number"] == 1
+    assert (audit.kept, audit.quarantined) == (2, 1)
 
 
 @pytest.mark.parametrize(("task", "split"), [("regression", True), ("clustering", False)])

@@ -128,10 +128,37 @@ def test_what_one_file_of_a_folder_lacks_sets_its_picture_aside(tmp_path: Path) 
     }
     folder = Path(yolo(tmp_path / "yolo", below=""))
     audit = Audit()
-    for line, reason in (("7 0.3 0.5 0.4 0.8", box_folders.NO_NAME), ("a", box_folders.NOT_YOLO)):
-        (folder / "labels" / "b.txt").write_text(line)
+    for line, reason in (
+        ("7 0.3 0.5 0.4 0.8", box_folders.NO_NAME),
+        ("a", box_folders.NOT_YOLO),
+        ("1 0.3 0.5 0.4 0.8 0.9", box_folders.NOT_YOLO),
+        ("1 0.3 0.5 0.4 0.8 0.9 12", box_folders.NOT_YOLO),
+        ("1 0.3 0.5 0.4 0.8 0.2 0.3 2 0.3 0.4 2", box_folders.NOT_YOLO),
+        ("nan 0.3 0.5 0.4 0.8", box_folders.NO_NAME),
+    ):
+        (folder / "labels" / "b.txt").write_text(f"0 0.5 0.5 0.2 0.2\n\n{line}")
         read_boxes(str(folder), audit := Audit())
-        assert audit.reason_of() == {"labels/b.txt": reason}
+        assert audit.reason_of() == {"labels/b.txt:3": reason}
+
+
+def test_seven_numbers_are_an_outline_only_among_outlines(tmp_path: Path) -> None:
+    """Else they may be a box with its confidence and track, or with a key point."""
+    folder = Path(yolo(tmp_path, below=""))
+    (folder / "labels" / "b.txt").write_text("1 0.5 0 1 0.5 0.5 0.5")
+    _, second = read_boxes(str(folder), Audit())
+    assert second["boxes"] == [{"label": "cat", "xyxy": [20.0, 0.0, 40.0, 15.0]}]
+    (folder / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2")
+    assert len(read_boxes(str(folder), audit := Audit())) == 1
+    assert audit.reason_of() == {"labels/b.txt:1": box_folders.OF_SEVEN}
+
+
+def test_key_points_behind_a_box_are_passed_over(tmp_path: Path) -> None:
+    folder = Path(yolo(tmp_path, below=""))
+    (folder / "data.yaml").write_text("names: [dog, cat]\nkpt_shape: [3, 2]\n")
+    points = "0.31 0.5 0.32 0.5 0.33 0.5"
+    (folder / "labels" / "a.txt").write_text(f"1 0.5 0.5 0.5 0.5 {points}")
+    one, _ = read_boxes(str(folder), Audit())
+    assert one["boxes"] == [{"label": "cat", "xyxy": [10.0, 7.5, 30.0, 22.5]}]
 
 
 def test_a_turned_box_and_a_task_that_nobody_labeled_are_set_aside(tmp_path: Path) -> None:

@@ -58,12 +58,19 @@ def test_pictures_go_from_a_folder_to_batches(tmp_path: Path) -> None:
     assert length == 16
     processor = modality.fit(records, Any, None, length)
     modality.prepare(records, processor, tmp_path / "train", audit, learn=True)
-    assert audit.quarantined == 1
+    assert (audit.kept, audit.quarantined) == (3, 1)
     rows = processor.rows(tmp_path / "train", layout="documents", length=16, seed=0)
     assert rows.batch(np.arange(len(rows)), 0)["pixels"].shape == (3, 3, 16, 16)
-    sound = modality.readable(records, processor, audit)
+    labeled = Audit()
+    read = modality.read([str(tmp_path / "pets")], SourceOptions(), labeled)
+    sound = modality.readable(read, processor, labeled)
     assert sound["label"][:] == ["cat", "cat", "dog"]
-    assert audit.reasons.total() == 2
+    assert (labeled.kept, labeled.quarantined) == (3, 1)
+    assert labeled.sentences()[0].startswith("1 record was set aside (25.0% of all)")
+    with pytest.raises(
+        HeadstartError, match=r"pets/dog/2\.png cannot be decoded: it is no picture"
+    ):
+        modality.usable(read.select([3]), processor, Audit())
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

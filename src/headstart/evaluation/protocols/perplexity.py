@@ -39,7 +39,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> Perplexity:
     blind, audit = config.without_label(), Audit()
     source = config.test or config.train
     records = modality.read([source], blind, audit)
-    records = modality.readable(records, opened.processor, audit)
+    records = modality.usable(records, opened.processor, audit)
     notes: list[str] = []
     background = pretraining_records(folder, modality, notes)
     if background is not None:

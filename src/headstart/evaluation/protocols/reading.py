@@ -104,7 +104,7 @@ def read_labeled(
     records = labeled(modality.read([source], config, audit), source, audit)
     if keep is not None:
         records = keep(records, source, audit)
-    return modality.readable(records, processor, audit)
+    return modality.usable(records, processor, audit)
 
 
 def read_pairs(
@@ -141,7 +141,7 @@ def read_pairs(
         numbers = [number(label) is not None for label in records["label"]]
         for name, is_number in zip(records["id"], numbers, strict=True):
             if not is_number:
-                audit.quarantine(name, "its score is not a number")
+                audit.drop(name, "its score is not a number")
         if not any(numbers):
             raise HeadstartError(
                 f"{source}: no score of a pair is a number; name their column with --column "
@@ -153,7 +153,7 @@ def read_pairs(
         records.select_columns(wanted),
         source,
         content,
-        lambda records, audit: modality.readable(records, processor, audit),
+        lambda records, audit: modality.usable(records, processor, audit),
         audit,
     )
 
@@ -213,7 +213,7 @@ def read_several(
             )
     options = config.model_copy(update={"columns": {**config.columns, LABEL.name: name}})
     records = modality.read([source], options, audit, fields=[_labels(separator)])
-    return records if processor is None else modality.readable(records, processor, audit)
+    return records if processor is None else modality.usable(records, processor, audit)
 
 
 def labeled_records(
@@ -345,7 +345,7 @@ def numbered(records: Dataset, source: str, audit: Audit) -> Dataset:
     values = [number(label) for label in records["label"]]
     known = [index for index, value in enumerate(values) if value is not None]
     for index in sorted(set(range(len(values))) - set(known)):
-        audit.quarantine(records[index]["id"], "its label is not a number")
+        audit.drop(records[index]["id"], "its label is not a number")
     if not known:
         raise HeadstartError(
             f"{source}: no label is a number, as a regression needs; check --column label=COLUMN, "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePath
 from typing import Any
 from xml.etree import ElementTree
@@ -24,9 +25,17 @@ _CLASSES = ("classes.txt", "obj.names")
 #: Most bytes of the annotations of one picture.
 _LARGEST = 2**22
 _NO_TEXT = b"\xff"
+#: Numbers of a box with its class, and least of an outline; of a triangle, and of what has more.
+_BOX, _TRIANGLE, _OUTLINE = 5, 7, 9
+#: A corner of an outline lies this far outside of its picture at most, as a share of its side.
+_BEYOND = 0.1
 
 NOT_VOC = "it is no XML of Pascal VOC, whose root is `annotation`"
 NOT_YOLO = "a line of its labels is not a class and four shares of the picture, or an outline"
+OF_SEVEN = (
+    "a line of its labels has seven numbers, which are a box and two more, or an outline of three "
+    "corners; leave out what is not of the box"
+)
 TWO_PICTURES = "its own name and its `filename` are of two pictures; give it the name of its own"
 TWO_FILES = "it has two files of labels, which differ; leave one of them"
 NO_NAME = "one of its boxes is of a class that has no name"
@@ -152,6 +161,23 @@ def _class_names(folder: Path) -> dict[int, str] | None:
                 lines = (folder / name).read_text(encoding="utf-8-sig").splitlines()
             # The number of a class is that of its line, blank ones included.
             return {number: line.strip() for number, line in enumerate(lines) if line.strip()}
+    for file, content in _descriptions(folder):
+        if "names" in content:
+            return _names_in(content["names"], file)
+    return None
+
+
+def _key_points(folder: Path) -> int:
+    """Return how many numbers of key points follow each box, by ``kpt_shape``; 0 without it."""
+    for _, content in _descriptions(folder):
+        shape = content.get("kpt_shape")
+        if isinstance(shape, list) and shape and all(type(x) is int and x > 0 for x in shape):
+            return math.prod(shape)
+    return 0
+
+
+def _descriptions(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the YAML files of a folder and what they hold."""
     for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
         try:
             content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
@@ -162,9 +188,8 @@ def _class_names(folder: Path) -> dict[int, str] | None:
                 f"the classes in {file} cannot be read: {first_line(error)}; mend it, or give "
                 "classes.txt."
             ) from None
-        if isinstance(content, dict) and "names" in content:
-            return _names_in(content["names"], file)
-    return None
+        if isinstance(content, dict):
+            yield file, content
 
 
 def _names_in(names: Any, file: Path) -> dict[int, str]:
@@ -186,7 +211,8 @@ def _yolo(folder: Path, root: Path, names: dict[int, str], audit: Audit) -> Iter
     """Read YOLO: a ``.txt`` for each picture, beside it or in ``labels/`` for ``images/``.
 
     A line has the number of a class, and the middle and size of a box as shares of the picture, or
-    an outline. A picture without a file has no object, as in its training.
+    an outline. Key points behind a box, as many as ``kpt_shape`` says, are passed over. A picture
+    without a file has no object, as in its training.
 
     Args:
         folder: whose pictures are read.
@@ -204,14 +230,23 @@ def _yolo(folder: Path, root: Path, names: dict[int, str], audit: Audit) -> Iter
             f"no picture of {folder} has a file of labels: a .txt of its name beside it, or in "
             f"labels/ for images/, such as {root / _places(pictures[0])[-1]}."
         )
+    lengths = {
+        len(line.split())
+        for found in files.values()
+        for line in (_written(root / found[0]).splitlines() if found else [])
+    }
+    key_points = _key_points(root) or _key_points(root.resolve().parent)
+    known = {_BOX, _BOX + key_points} | {n for n in lengths if n >= _OUTLINE and n % 2}
+    if any(length >= _OUTLINE for length in known - {_BOX + key_points}):
+        known.add(_TRIANGLE)  # the others are outlines, so that this is one as well
     for path, found in files.items():
         if not found:
             yield Annotated(path, path, boxes=[])
             continue
-        boxes, fault = _lines(root, found[0], path, names)
-        if len({_written(root / each) for each in found}) > 1:
-            fault = TWO_FILES
-        yield Annotated(found[0], path, boxes, fault=fault)
+        where, boxes, fault = found[0], [], TWO_FILES
+        if len({_written(root / each) for each in found}) == 1:
+            where, boxes, fault = _lines(root, found[0], path, names, known, _BOX + key_points)
+        yield Annotated(where, path, boxes, fault=fault)
     if without := list(files.values()).count([]):
         audit.notes.append(
             f"{folder}: {without} of {len(pictures)} pictures have no file of labels, and "
@@ -250,27 +285,40 @@ def _is_boxes(data: bytes) -> bool:
 
 
 def _lines(
-    folder: Path, file: str, image: str, names: dict[int, str]
-) -> tuple[list[dict[str, Any]], str | None]:
-    """Return the boxes of a picture in pixels, or what is wrong with one."""
+    folder: Path, file: str, image: str, names: dict[int, str], known: Collection[int], box: int
+) -> tuple[str, list[dict[str, Any]], str | None]:
+    """Return the place, and the boxes of a picture in pixels or what is wrong with a line.
+
+    Args:
+        known: how many numbers a line may have.
+        box: how many those of a box with its key points are.
+    """
     value, fault = beside(image, folder)
     if fault:
-        return [], fault
+        return file, [], fault
     try:
         height, width = upright(about(value))
         text = _written(folder / file).decode("utf-8-sig")
     except BadImage as reason:
-        return [], str(reason)
+        return file, [], str(reason)
     except ValueError:
-        return [], NOT_YOLO
+        return file, [], NOT_YOLO
     boxes = []
-    for line in filter(None, map(str.split, text.splitlines())):
+    for at, line in enumerate(map(str.split, text.splitlines()), start=1):
+        if not line:
+            continue
+        where = f"{file}:{at}"
         numbers = [number for each in line if (number := _number(each)) is not None]
-        outline = len(numbers) >= 7 and len(numbers) % 2 == 1
-        if len(numbers) != len(line) or not (len(numbers) == 5 or outline):
-            return [], NOT_YOLO
+        if len(numbers) == len(line) == _TRIANGLE and _TRIANGLE not in known:
+            return where, [], OF_SEVEN
+        if len(numbers) != len(line) or len(numbers) not in known:
+            return where, [], NOT_YOLO
         if numbers[0] not in names:
-            return [], NO_NAME
+            return where, [], NO_NAME
+        outline = len(numbers) not in (_BOX, box)
+        if outline and not all(-_BEYOND <= share <= 1 + _BEYOND for share in numbers[1:]):
+            return where, [], NOT_YOLO
+        numbers = numbers if outline else numbers[:_BOX]
         across, down = numbers[1::2], numbers[2::2]
         if outline:
             corners = [min(across), min(down), max(across), max(down)]
@@ -279,4 +327,4 @@ def _lines(
             corners = [x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2]
         scaled = [share * side for share, side in zip(corners, [width, height] * 2, strict=True)]
         boxes.append({"label": names[int(numbers[0])], "xyxy": scaled})
-    return boxes, None
+    return file, boxes, None

@@ -75,7 +75,7 @@ class ImageModality(Modality):
                 found = SQUARES.get(value, processor.side)
                 good[index] = not isinstance(found, str)
                 if isinstance(found, str):
-                    audit.quarantine(name, found)
+                    audit.drop(name, found)
         return records if good.all() else records.select(np.flatnonzero(good))
 
     def check_views(self, kind: str) -> None:

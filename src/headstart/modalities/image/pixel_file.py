@@ -246,7 +246,7 @@ def _decode_all(folder: Path, records: Dataset, side: int, audit: Audit) -> np.n
             found = _decoded(rows["image"], side, pool)
             for index, (name, image) in enumerate(zip(rows["id"], found, strict=True), start):
                 if isinstance(image, str):
-                    audit.quarantine(name, image)
+                    audit.drop(name, image)
                     pixels.write(blank)
                 else:
                     good[index] = True

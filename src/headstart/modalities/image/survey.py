@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,20 +13,29 @@ from headstart.data.audit import Audit
 from headstart.data.content import Effort
 from headstart.data.survey import EXAMPLES, quantiles, sample
 from headstart.modalities.image import near as same_images
-from headstart.modalities.image.decode import BadImage, about
+from headstart.modalities.image.decode import BadImage, about, square
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 #: Most sizes, formats and so on that are listed.
 _NAMED = 5
+#: Side at which images are decoded to see whether they can be.
+_SIDE = 32
 #: Most images that are compared before training, at a millisecond each.
 QUICK = 2000
 
 
 def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
-    """Read the headers of a sample, and compare the images; findings go to ``audit``."""
+    """Look at a sample, and compare the images; findings go to ``audit``.
+
+    Before training only headers are read, as what cannot be decoded is found there. Else the sample
+    is decoded: where it is all images, those that cannot be are dropped, and counted otherwise.
+    """
     chosen = sample(len(records), effort)
+    if not effort.quick:
+        records = _decodable(records, chosen, audit, effort.seed)
+        chosen = chosen if len(chosen) < len(records) else np.arange(len(records))
     formats: Counter[str] = Counter()
     modes: Counter[str] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
@@ -62,6 +73,44 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
             f"Near duplicates were not looked for among {len(records):,} pictures, which takes a "
             "while; `headstart audit` does."
         )
+
+
+def _decodable(records: Dataset, chosen: np.ndarray, audit: Audit, seed: int) -> Dataset:
+    """Return the images without those of a sample that cannot be decoded, if it is all of them."""
+    bad: dict[int, str] = {}
+    with ThreadPoolExecutor(2) as pool:
+        for start in range(0, len(chosen), 512):
+            indices = chosen[start : start + 512]
+            values = records.select(indices)[:]["image"]
+            for index, fault in zip(indices.tolist(), pool.map(_fault, values), strict=True):
+                if fault is not None:
+                    bad[index] = fault
+    if not bad:
+        return records
+    names = records.select(list(bad))["id"][:]
+    if len(chosen) < len(records):
+        (reason, _), *_ = Counter(bad.values()).most_common(1)
+        named = ", ".join(names[:3]) + ", ..." * (len(names) > 3)
+        audit.notes.append(
+            f"{len(bad):,} of a sample of {len(chosen):,} of the {len(records):,} pictures (seed "
+            f"{seed}) cannot be decoded, and are set aside in a training: mostly {reason} "
+            f"({named})."
+        )
+        return records
+    for name, reason in zip(names, bad.values(), strict=True):
+        audit.drop(name, reason)
+    sound = records.select(np.setdiff1d(chosen, list(bad)))
+    audit.duplicates = same_images.repeats(sound, audit)
+    return sound
+
+
+def _fault(value: Mapping[str, Any]) -> str | None:
+    """Return why an image cannot be decoded, or None."""
+    try:
+        square(value, _SIDE)
+    except BadImage as reason:
+        return str(reason)
+    return None
 
 
 def _near(records: Dataset, audit: Audit) -> None:

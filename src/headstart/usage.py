@@ -69,7 +69,7 @@ def _sentence(error: Any) -> str:
             return f"there is no option {name}; did you mean --{' or --'.join(near)}?"
         return f"there is no option {name}; `{command} --help` has all."
     text = " ".join(error.format_message().replace("Value error, ", "").split())
-    text = text[:1].lower() + text[1:].rstrip(".")
+    text = text.rstrip(".") if text[:2].isupper() else text[:1].lower() + text[1:].rstrip(".")
     if text.startswith("got unexpected extra argument") and (where := _of_records(context)):
         text = f"{text}; {where}"
     return text if text.endswith("?") else f"{text}; see `{command} --help`."

@@ -97,4 +97,4 @@ def test_a_capped_budget_in_minutes_is_announced_before_the_first_step(tmp_path:
     assert train(plan).planned == 30  # the fewest
     first, second, *_ = run.log_file.read_text(encoding="utf-8").splitlines()
     assert first.startswith("Measuring")
-    assert re.match(r"Of the 0.2 minutes less than one will be used: .* 2 epochs over 40", second)
+    assert re.match(r"Of the 12 seconds about [\d.]+ will be used: .* 2 epochs over 40", second)

@@ -14,9 +14,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
+
+from headstart.config.blanks import each_of, refuse_blank
 
 #: The largest number of any option; it fits into 32 bits, which some libraries count with.
 LARGEST = 2**31 - 1
@@ -31,9 +34,10 @@ class Options(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _usable(cls, value: Any) -> Any:
-        """Refuse numbers that no option has a use for, and a character that no name may have."""
-        for each in value if isinstance(value, list | tuple) else [value]:
+    def _usable(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse numbers and texts that no option has a use for, such as the name of no file."""
+        refuse_blank(value, cls.model_fields[str(info.field_name)])
+        for each in each_of(value):
             if isinstance(each, int | float) and abs(each) > LARGEST:
                 raise ValueError(f"give a number between -{LARGEST} and {LARGEST}")
             if isinstance(each, str) and "\0" in each:
@@ -290,6 +294,8 @@ def spelled_out(values: Mapping[str, Any]) -> dict[str, Any]:
     column = values.get("label_column")
     found = {name: value for name, value in values.items() if name != "label_column"}
     if column is not None:
+        if isinstance(column, str) and not column.strip():
+            raise ValueError("the name of the label column is empty; leave it out, or name one")
         columns = dict(found.get("columns") or {})
         if columns.setdefault("label", column) != column:
             raise ValueError(

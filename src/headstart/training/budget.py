@@ -95,15 +95,17 @@ def ends_early(minutes: float, used: float, epochs: float, records: int) -> str:
         used: minutes that will be used, about.
         epochs: the most that help.
     """
-    amount = f"{minutes:.3g} minutes" if minutes >= _MINUTES else f"{60 * minutes:.3g} seconds"
-    if minutes < _MINUTES:
-        about = f"about {60 * used:.2g}"
+    end = f"more than {epochs:g} epochs over {records:,} records do not help"
+    if used >= minutes:  # the start took most of a short one
+        began = "Training takes no longer:"
+    elif minutes < _MINUTES:
+        began = f"Of the {60 * minutes:.3g} seconds about {60 * used:.2g} will be used:"
     else:
         about = f"about {used:.2g}" if used >= 1 else "less than one"
+        began = f"Of the {minutes:.3g} minutes {about} will be used:"
     return (
-        f"Of the {amount} {about} will be used: more than {epochs:g} epochs over "
-        f"{records:,} records do not help (measured: docs/log.md). More records can use the rest; "
-        "a --budget in epochs or steps sets another end."
+        f"{began} {end} (measured: docs/log.md). More records can use the rest; a --budget in "
+        "epochs or steps sets another end."
     )
 
 

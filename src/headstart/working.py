@@ -58,8 +58,10 @@ def working(title: str, console: Console | None, say: Callable[[str], None]) -> 
     def tell() -> None:
         while not ended.wait(EVERY):
             passed = time.monotonic() - started
-            left = _left(*seen, time.monotonic() - since[0])
-            say(", ".join(filter(None, [f"{title}: {passed / 60:.1f} min", _count(*seen), left])))
+            done, total = seen
+            left = _left(done, total, time.monotonic() - since[0])
+            parts = [f"{title}: {passed / 60:.1f} min", _count(done, total), left]
+            say(", ".join(filter(None, parts)))
 
     # A thread begins without the context of its verb, which knows whether it is quiet.
     teller = Thread(target=copy_context().run, args=(tell,), daemon=True)

@@ -103,10 +103,8 @@ class Labeling(Result):
         if len(self.rows) + self.known < ENOUGH:
             more = ["headstart", "label", run, *self.again, "--labeled", str(out)]
             more += [word for source in self.unlabeled for word in ("--unlabeled", source)]
-            yield (
-                [*more, "--out", str(following(out))],
-                f"more: a verdict needs some {ENOUGH} labels",
-            )
+            more += ["--out", str(following(out))]
+            yield more, f"more: a verdict needs some {ENOUGH} labels"
         else:
             # Every labeled record is tested, so that few labels are not divided once more.
             words = ["headstart", "evaluate", run, "--train", train, "--folds", "5"]
@@ -126,7 +124,7 @@ def label(
     config: LabelConfig,
     *,
     say: Callable[[str], None],
-    progress: Progress = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Labeling:
     """Choose the records most worth labeling, write them, and simulate the choice if requested.
 
@@ -216,7 +214,9 @@ def label(
 class _Source:
     """Reads records and computes their vectors with a run's encoder."""
 
-    def __init__(self, config: LabelConfig, say: Callable[[str], None], progress: Progress) -> None:
+    def __init__(
+        self, config: LabelConfig, say: Callable[[str], None], progress: Progress | None
+    ) -> None:
         self._config, self._say, self._opened = config, say, OpenedEncoder(config.run)
         self._progress = progress
         self.content = self._opened.modality.content
@@ -259,8 +259,12 @@ class _Source:
         for start in range(0, len(records), CHUNK):
             chunk = records.select(range(start, min(start + CHUNK, len(records))))
             found[start : start + len(chunk)] = self._features(chunk, start, len(records))
-            self._progress(start + len(chunk), len(records))
+            self._seen(start + len(chunk), len(records))
         return found
+
+    def _seen(self, done: int, total: int) -> None:
+        if self._progress is not None:
+            self._progress(done, total)
 
     def _features(self, records: Dataset, before: int, total: int) -> np.ndarray:
         """Return the vectors of records; those of a run are cached in its folder."""
@@ -271,7 +275,7 @@ class _Source:
                 self._processor,
                 records,
                 length=self._opened.length,
-                progress=lambda done, _: self._progress(before + done, total),
+                progress=lambda done, _: self._seen(before + done, total),
             )
 
         if self._store is None:

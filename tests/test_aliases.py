@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -52,6 +54,17 @@ def test_the_number_of_results_is_found_by_its_name_in_label() -> None:
         ("evaluate RUN --train a.csv --text-column b", "it is called --column text=NAME here"),
         ("evaluate RUN --train a.csv --label-col b", "it is called --column label=NAME here"),
         ("evaluate RUN --train a.csv --cv 5", "it is called --folds here"),
+        (
+            "finetune RUN --train a.csv --test b.csv",
+            "`headstart evaluate RUN --train FILE",
+        ),
+        ("predict RUN --test a.csv", "`headstart evaluate` and `headstart compare` have it;"),
+        ("evaluate RUN --train a --epochs 3", "`headstart finetune` have it as --budget;"),
+        ("evaluate RUN --train a --lr 3", "have it as --set optimizer.learning_rate=VALUE;"),
+        ("finetune RUN --labels a", "given as --label-column COLUMN;"),
+        ("evaluate --model RUN", "the run is given without an option: `headstart evaluate RUN`;"),
+        ("predict RUN a --gpu 0", "a GPU is used where PyTorch finds one"),
+        ("embed RUN a --force 1", "it is called --overwrite here"),
         ("evaluate RUN --data a.csv", "no option --data; records are given as --train FILE"),
         ("evaluate RUN a.csv", "argument(s) (a.csv); records are given as --train FILE"),
         ("label RUN a.csv", "argument(s) (a.csv); records are given as --unlabeled FILE"),
@@ -67,9 +80,20 @@ def test_what_a_newcomer_types_is_answered_with_what_there_is(given: str, senten
     assert sentence in done.stderr
 
 
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    "given", ["epochs", "lr", "batch-size", "output-dir", "model", "data", "gpu", "test", "device"]
+)
+def test_options_of_other_libraries_are_answered_by_every_verb(verb: str, given: str) -> None:
+    done = CliRunner().invoke(app, [verb, "x", f"--{given}", "y"])
+    if "no option" in done.stderr and (verb, given) != ("generate", "data"):  # it reads none
+        assert re.search("called|have it|has it|given|is used|chooses", done.stderr), done.stderr
+    assert len(done.stderr) <= 300
+
+
 def test_an_unknown_option_like_no_other_is_not_likened_to_any() -> None:
-    done = CliRunner().invoke(app, ["finetune", "RUN", "--train", "a", "--out", "b", "--test", "c"])
-    assert "there is no option --test; `" in done.stderr
+    done = CliRunner().invoke(app, ["finetune", "RUN", "--train", "a", "--out", "b", "--zzz", "c"])
+    assert "there is no option --zzz; `" in done.stderr
     assert "did you mean" not in done.stderr
     near = CliRunner().invoke(app, ["pretrain", "a", "--out", "b", "--budgt", "1min"])
     assert "there is no option --budgt; did you mean --budget?" in near.stderr

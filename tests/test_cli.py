@@ -249,7 +249,14 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(
         (["--set", "quality=1"], "there is no quality rule '1'"),
         (["--set", "optimizer=1"], "option 'optimizer' must be a table of keys and values"),
         (["--set", "compile=maybe"], "option 'compile' must be true or false"),
+        (["--budget", "20"], "'20' is no budget; write for example 30min, 5000steps or 3epochs.\n"),
         (["--budget", "soon"], "'soon' is no budget"),
+        (["--encoder", ""], "option 'encoder': '' is empty; leave it out, or give it one."),
+        (["--probe", " "], "option 'probe': ' ' is empty; leave it out, or give it one."),
+        (["--out", ""], "option 'out': '' is empty; give it a value."),
+        (["--column", "text= "], "option 'columns': ' ' is empty; leave it out, or give it one."),
+        (["--label-column", ""], "the name of the label column is empty; leave it out"),
+        (["--config", ""], "option 'config' is empty; leave it out, or name a file"),
         (["--budget", "1.5steps"], "steps are whole"),
         (["--set", "sed=1"], "unknown option 'sed'; did you mean 'seed'?"),
         (["--set", "optimizer.warm=1"], "did you mean 'optimizer.warmup'?"),
@@ -282,6 +289,8 @@ def test_a_refused_option_is_exit_code_1(shell: Shell, words: list[str], sentenc
         (["pretrain", "a", "--zzz"], "no option --zzz; `headstart pretrain --help` has all"),
         (["pretrain", "a", "--out"], "option '--out' requires an argument; see"),
         (["info"], "missing argument 'RUN"),
+        (["pretrain", "a"], "error: --out is missing: run folder to write; see"),
+        (["pretrain", "--out", "x"], "error: SOURCE... is missing: files, folders or globs; see"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(
@@ -294,6 +303,10 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(
     assert len(done.stderr) <= 300
     told = shell(words[0], "--json", *words[1:])
     assert json.loads(told.stdout)["error"]
+
+
+def test_an_empty_name_is_no_run_here(shell: Shell) -> None:
+    assert shell("info", "").stderr == "error: the name of the run is empty; name its folder.\n"
 
 
 @pytest.mark.parametrize("name", VERBS)

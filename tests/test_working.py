@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -33,8 +34,13 @@ def test_a_step_says_how_far_it_is_while_it_is_at_work(monkeypatch: pytest.Monke
         assert told.wait(5)
         told.clear()
         assert told.wait(5)
-    assert said[0] == "reading: 0.0 min"
-    assert said[-1] == "reading: 0.0 min, 1,200 records"
+        assert said[0] == "reading: 0.0 min"
+        assert said[-1] == "reading: 0.0 min, 1,200 records"
+        progress(30, 120)
+        for _ in range(2):  # the first may have begun before
+            told.clear()
+            assert told.wait(5)
+    assert re.fullmatch(r"reading: 0.0 min, 30 of 120 \(25%\), about \d\.\d min left", said[-1])
     count = len(said)
     threading.Event().wait(0.05)
     assert len(said) == count

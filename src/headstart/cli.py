@@ -219,6 +219,14 @@ def _parsed(name: str, value: Any, field: FieldInfo | None) -> Any:
     return {key.strip(): given for key, _, given in parts}
 
 
+class _Missing(typer.BadParameter):
+    """A required option that was not given."""
+
+    def format_message(self) -> str:
+        """Return the sentence alone, without that of a value."""
+        return self.message
+
+
 def _refuse_missing(
     fields: dict[str, FieldInfo],
     required: set[str],
@@ -229,7 +237,8 @@ def _refuse_missing(
     for name, field in fields.items():
         if name in required and field.is_required() and name not in values:
             flag = _metavar(name) if name in positional else f"--{name.replace('_', '-')}"
-            raise typer.BadParameter("it is missing; give it a value.", param_hint=flag)
+            what = (field.description or "A value").partition(";")[0].rstrip(".")
+            raise _Missing(f"{flag} is missing: {what[:1].lower()}{what[1:]}")
 
 
 def _epilog(model: type[Options]) -> str | None:
@@ -264,7 +273,7 @@ def info(
     """Describe a run, or an objective, encoder, task, protocol or kind of data."""
 
     def work() -> Any:
-        is_there = Path(target).exists()
+        is_there = bool(target.strip()) and Path(target).exists()
         if not is_there:
             from headstart.entry import Entries
 
@@ -276,7 +285,12 @@ def info(
                 return headstart.info(target)
             facts = headstart.Run.open(target).facts()
         except HeadstartError as error:
-            if is_there or Path(target).name != target or any(Path().glob("*/config.yaml")):
+            if (
+                is_there
+                or not target.strip()
+                or Path(target).name != target
+                or any(Path().glob("*/config.yaml"))
+            ):
                 raise
             raise HeadstartError(
                 f"{target!r} is neither a run here nor a name; `headstart list` has the names, and "

@@ -164,6 +164,8 @@ class RunFolder:
         Raises:
             HeadstartError: it does not exist, or is not a run folder.
         """
+        if not os.fspath(folder).strip():
+            raise HeadstartError("the name of the run is empty; name its folder.")
         run = cls(folder, out)
         # In contrast to Path.exists, it takes names that are too long.
         if not os.path.exists(run.folder):

@@ -48,14 +48,20 @@ def working(title: str, console: Console | None, say: Callable[[str], None]) -> 
             )
         return
     seen, ended, started = [0, 0], Event(), time.monotonic()
+    since = [started]  # when the records of this total began
 
     def progress(done: int, total: int) -> None:
+        if total != seen[1] or done < seen[0]:
+            since[0] = time.monotonic()
         seen[:] = done, total
 
     def tell() -> None:
         while not ended.wait(EVERY):
             passed = time.monotonic() - started
-            say(", ".join(filter(None, [f"{title}: {passed / 60:.1f} min", _count(*seen)])))
+            done, total = seen
+            left = _left(done, total, time.monotonic() - since[0])
+            parts = [f"{title}: {passed / 60:.1f} min", _count(done, total), left]
+            say(", ".join(filter(None, parts)))
 
     # A thread begins without the context of its verb, which knows whether it is quiet.
     teller = Thread(target=copy_context().run, args=(tell,), daemon=True)
@@ -70,4 +76,11 @@ def working(title: str, console: Console | None, say: Callable[[str], None]) -> 
 def _count(done: int, total: int) -> str:
     if not done:
         return ""
-    return f"{done:,} of {total:,}" if total else f"{done:,} records"
+    return f"{done:,} of {total:,} ({done / total:.0%})" if total else f"{done:,} records"
+
+
+def _left(done: int, total: int, seconds: float) -> str:
+    """Return how long the rest takes at the speed so far; "" where nothing tells it."""
+    if not 0 < done < total:
+        return ""
+    return f"about {seconds * (total - done) / done / 60:.1f} min left"

@@ -13,7 +13,9 @@ from headstart.downstream.few_labels import are_too_few, learn_from_few
 from headstart.downstream.finetune import finetune
 from headstart.downstream.predict import open_head, predict
 from headstart.errors import HeadstartError
+from headstart.modalities.opening import open_modality
 from headstart.run import RunFolder
+from headstart.verbs import learning
 
 NOTE = {"modality": "text", "length": 16, "encoder": "tiny"}
 NAMES = {"fruit": "apple pear plum", "tool": "hammer saw drill", "bird": "robin wren finch"}
@@ -139,3 +141,14 @@ def test_the_choice_and_its_calibration_are_told_and_kept(tuned) -> None:
     log = tuned.log_file.read_text()
     assert f"On the frozen features: {told['name']}" in log
     assert "Its probabilities are calibrated" in log
+
+
+@pytest.mark.parametrize(("semi", "kept"), [("auto", ["1", "2"]), ("pseudo", ["1"])])
+def test_a_name_without_a_label_is_left_to_what_can_learn_from_it(semi, kept, tmp_path) -> None:
+    file = tmp_path / "names.csv"
+    file.write_text("label,name\n1,an angry customer\n2,a thankful one\n")
+    records = Dataset.from_dict({"id": ["a"], "text": ["so angry"], "label": ["1"]})
+    found = learning._names(
+        plan(tmp_path / "run", names=str(file), semi=semi), records, open_modality("text")
+    )
+    assert found["label"] == kept

@@ -40,6 +40,11 @@ def test_the_best_that_is_also_the_fastest_is_called_so():
     assert "published is the best, and the fastest" in page
 
 
+def test_what_is_not_clearly_faster_is_not_called_so():
+    page = str(section(found({**COSTS, "published": Cost(8900, 90), "TF-IDF": Cost(100)})))
+    assert "published is the best, and none is clearly faster" in page
+
+
 def test_a_single_one_is_no_chart():
     assert not section(found({"TF-IDF": Cost(10)}))
 

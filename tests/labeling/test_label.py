@@ -19,7 +19,7 @@ from headstart.encoders.light import LightEncoder
 from headstart.encoders.opening import save_encoder
 from headstart.errors import HeadstartError
 from headstart.files import clear_beside
-from headstart.labeling.label import label
+from headstart.labeling.label import Labeling, label
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,35 @@ def test_what_to_do_next_makes_sense_with_so_many_labels(encoder, texts, tmp_pat
     assert "headstart evaluate" not in few  # one or two records would be tested
     again = f"--labeled {tmp_path}/few.csv --unlabeled {texts['unlabeled']} --out"
     assert f"{again} {tmp_path}/few_2.csv  # more: a verdict needs" in few
+    assert "few_3.csv" in str(labeling_of(tmp_path / "few_2.csv"))
     many = str(run(encoder, texts["unlabeled"], tmp_path / "many.csv", n=60))
     assert f"headstart evaluate {encoder} --train {tmp_path}/many.csv --folds 5" in many
+
+
+def labeling_of(out: Path, *before: Path, known: int = 0) -> Labeling:
+    """Return a round that follows others."""
+    return Labeling([{"id": "a"}], out, run="r", labeled=[*map(str, before)], known=known)
+
+
+def test_a_later_round_learns_from_the_files_of_all(tmp_path) -> None:
+    names = [tmp_path / name for name in ("to_label.csv", "to_label_2.csv", "to_label_3.csv")]
+    for name in names:
+        name.write_text("id,text,label,why\n")
+    found = str(labeling_of(names[2], *names[:2], known=50))
+    assert f"finetune r --train '{tmp_path}/to_label*.csv' --out" in found
+    assert f"evaluate r --train '{tmp_path}/to_label*.csv' --folds 5" in found
+    (tmp_path / "to_label_old.csv").write_text("text\nanother\n")
+    found = str(labeling_of(names[2], *names[:2]))
+    assert "--train FOLDER --out" in found
+    assert f"FOLDER holds {names[0]}, {names[1]} and {names[2]}" in found
+
+
+def test_the_long_step_tells_how_far_it_is(encoder, texts, tmp_path) -> None:
+    seen: list[tuple[int, int]] = []
+    config = LabelConfig(run=encoder, unlabeled=[texts["unlabeled"]], out=str(tmp_path / "o.csv"))
+    label(config, say=print, progress=lambda *each: seen.append(each))
+    done, total = seen[-1]
+    assert done == total > 0
 
 
 def test_what_was_filled_in_is_read_back_and_the_rest_is_skipped(

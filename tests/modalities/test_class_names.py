@@ -55,9 +55,10 @@ def test_a_file_gives_names_or_descriptions(ending, tmp_path) -> None:
     said: list[str] = []
     records = class_names(str(file), {"1"}, open_modality("text"), said.append)
     assert records["text"] == ["an angry customer"]
-    assert "one label that no labeled record has is left out ('2')" in said[-1]
+    assert "1 name is of a class that no labeled record has ('2'); it is left out." in said[-1]
     both = class_names(str(file), {"1"}, open_modality("text"), said.append, others=True)
     assert both["label"] == ["1", "2"]
+    assert said[-1].endswith("('2'); it can be predicted by name alone.")
     with pytest.raises(HeadstartError, match="none of the labeled records"):
         class_names(str(file), {"a", "b"}, open_modality("text"), said.append)
 
@@ -67,6 +68,43 @@ def test_a_file_without_labels_is_refused(tmp_path) -> None:
     file.write_text("name\nan angry customer\n")
     with pytest.raises(HeadstartError, match="needs a label and a name"):
         class_names(str(file), {"1"}, open_modality("text"), print)
+
+
+def test_a_class_without_a_name_is_told(tmp_path) -> None:
+    file = tmp_path / "names.csv"
+    file.write_text("label,name\n1,an angry customer\n")
+    said: list[str] = []
+    records = class_names(str(file), {"1", "2", "3"}, open_modality("text"), said.append)
+    assert records["label"] == ["1"]
+    assert "2 classes have no name there ('2', '3')" in said[-1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            "1,an angry one\n2,\n",
+            r"names.csv:3' \(2\) has no name; write one, or leave the row out",
+        ),
+        ("1,an angry one\n2,  \n", r"names.csv:3' \(2\) has no name"),
+        ("1,an angry one\n1,a thankful one\n", "'1' has two names, 'an angry one' and 'a thank"),
+        ("1,\n2,\n", "a column name or description, with a text in each row"),
+    ],
+)
+def test_a_file_with_an_empty_or_a_second_name_is_refused(rows, message, tmp_path) -> None:
+    file = tmp_path / "names.csv"
+    file.write_text(f"label,name\n{rows}")
+    with pytest.raises(HeadstartError, match=message):
+        class_names(str(file), {"1", "2"}, open_modality("text"), print)
+
+
+def test_a_repeated_row_is_one_name_and_a_shared_name_is_told(tmp_path) -> None:
+    file = tmp_path / "names.csv"
+    file.write_text("label,name\n1,an angry one\n1,an angry one\n2,an angry one\n,\n")
+    said: list[str] = []
+    records = class_names(str(file), {"1", "2"}, open_modality("text"), said.append)
+    assert records["label"] == ["1", "2"]
+    assert "same name does not tell these classes apart: '1', '2'" in said[-1]
 
 
 def test_what_is_no_file_is_refused_with_what_there_is() -> None:

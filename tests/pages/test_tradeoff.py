@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 
 import pytest
 
@@ -36,6 +37,33 @@ def test_names_of_marks_at_one_place_do_not_cover_each_other():
     heights = [float(y) for y in re.findall(r'y="([\d.]+)"[^>]*>candidate', wide)]
     sides = re.findall(r'text-anchor="(\w+)" class="halo">candidate', wide)
     assert len(set(zip(heights, sides, strict=True))) == 5
+
+
+@pytest.mark.parametrize(
+    "name", ["candidate of a long name {}, 1,234 MB", "很长的模型名字{}号" * 3]
+)
+@pytest.mark.parametrize(("x", "y"), [(1000, 70), (10, 0), (99_000, 100)])
+def test_names_stay_inside_and_apart_or_stand_below(name, x, y):
+    places = [Place("ours", 20, 50, "", strong=True), Place("theirs", 90_000, 60, "")]
+    places += [Place(name.replace("{}", str(n)), x + n, y, "") for n in range(6)]
+    wide = drawn(places).split("<svg")[1]
+    boxes = []
+    for left, height, anchor, text in re.findall(
+        r'<text x="([-\d.]+)" y="([-\d.]+)" text-anchor="(\w+)" class="[^"]*halo">([^<]+)', wide
+    ):
+        long = sum(6 if ord(letter) < 0x2000 else 12 for letter in text)
+        start = float(left) - (long if anchor == "end" else 0)
+        boxes.append((start, start + long, float(height)))
+    assert len(boxes) == len(places)
+    assert all(left >= 0 and right <= 760 and 0 < height < 320 for left, right, height in boxes)
+    for one, other in combinations(boxes, 2):
+        assert one[1] < other[0] or other[1] < one[0] or abs(one[2] - other[2]) > 12
+
+
+def test_names_without_room_stand_below_the_chart():
+    places = [Place(f"candidate number {n} of very many", 1000, 70, "") for n in range(60)]
+    assert 'class="legend always"' in drawn(places)
+    assert 'class="legend"' in drawn(places[:3])
 
 
 def _circle(chart):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from calling import call, files_in
 from tiny_runs import typical
 from values import cases, make_odd_paths
 
+from headstart.cli import VERBS
 from headstart.config import EvaluateConfig, GenerateConfig, PretrainConfig, load
+from headstart.config.blanks import Blank
 from headstart.errors import LONGEST, HeadstartError
 from headstart.files import write_text
 
@@ -60,6 +63,20 @@ def test_numbers_and_names_that_no_option_can_use_are_refused(
     with pytest.raises(HeadstartError, match=message) as refused:
         load(PretrainConfig, sources=["a"], out="b", **given)
     assert len(str(refused.value)) <= LONGEST
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_empty_value_is_refused_with_its_option(verb: str, blank: str) -> None:
+    model, _ = VERBS[verb]
+    needed = {name: "x" for name, field in model.model_fields.items() if field.is_required()}
+    for name, field in model.model_fields.items():
+        is_text = field.annotation in (str, str | None, list[str])
+        if not is_text or Blank() in field.metadata or (name, blank) == ("train", ""):
+            continue
+        with pytest.raises(HeadstartError, match=name) as refused:
+            load(model, **{**needed, name: blank})
+        assert re.search("is empty|is no |not empty", str(refused.value)), refused.value
 
 
 def test_what_is_quoted_in_a_message_is_shown_in_one_short_line() -> None:

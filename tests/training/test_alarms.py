@@ -36,9 +36,15 @@ def test_a_budget_of_few_steps_says_what_made_them_few() -> None:
     assert slow.kind == "few steps"
     assert "gives 8 steps" in slow.message
     assert "one takes about 7.5 s here; give a longer --budget" in slow.message
-    (small,) = Alarms().few_steps(8, epochs=2, minutes=1)
-    assert "they see each record 2 times already; give more records" in small.message
-    assert "see each record once already" in Alarms().few_steps(8, 1.0, minutes=1)[0].message
+    (often,) = Alarms().few_steps(8, epochs=2, minutes=1)
+    assert "one takes about 7.5 s here; give a longer --budget" in often.message
+    (capped,) = Alarms().few_steps(8, epochs=2, minutes=1, capped=True)
+    assert "they see each record 2 times already; give more records" in capped.message
+    assert "or a --budget in steps" in capped.message
+    assert "longer" not in capped.message
+    (short,) = Alarms().few_steps(8, epochs=1, minutes=None)
+    assert "they see each record once already; give more records" in short.message
+    assert "or a --budget of more epochs" in short.message
     assert "each record 0.5 times" in Alarms().few_steps(8, epochs=0.5, minutes=None)[0].message
     assert Alarms().few_steps(50, epochs=2, minutes=1) == []
     (part,) = Alarms().few_steps(5000, epochs=0.2, minutes=1)

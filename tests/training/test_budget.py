@@ -86,6 +86,8 @@ def test_a_budget_that_will_not_be_used_up_says_so_and_why_beforehand() -> None:
         "help (measured: docs/log.md). More records can use the rest; a --budget in epochs or "
         "steps sets another end."
     )
+    assert ends_early(0.2, 0.1, 6, 900).startswith("Of the 12 seconds about 6 will be used: more")
+    assert ends_early(0.2, 0.3, 6, 900).startswith("Training takes no longer: more than 6 epochs")
     assert ends_early(5, 0.3, 6, 900).startswith("Of the 5 minutes less than one will be used")
 
 
@@ -97,4 +99,4 @@ def test_a_capped_budget_in_minutes_is_announced_before_the_first_step(tmp_path:
     assert train(plan).planned == 30  # the fewest
     first, second, *_ = run.log_file.read_text(encoding="utf-8").splitlines()
     assert first.startswith("Measuring")
-    assert re.match(r"Of the 0.2 minutes less than one will be used: .* 2 epochs over 40", second)
+    assert re.match(r"(Of the 12 seconds about|Training takes).* 2 epochs over 40", second)

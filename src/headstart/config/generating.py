@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from headstart.config.blanks import Prompt
 from headstart.config.models import REPLACE
 from headstart.config.options import Options
 from headstart.config.places import OptionalPlace, Place
@@ -17,7 +18,7 @@ class GenerateConfig(Options):
         description="Folder of a run (clm, prefix, unilm, span_corruption, bart, gap_sentences; "
         "images: vae, gan, bigan).",
     )
-    prompt: str = Field("", description="Text to continue, or with [MASK] where it has gaps.")
+    prompt: Prompt = Field("", description="Text to continue, or with [MASK] where it has gaps.")
     tokens: int = Field(200, ge=1, le=100_000, description="Most tokens to write.")
     temperature: float = Field(0.8, ge=0, le=100, description="0 takes the most probable token.")
     top_k: int = Field(0, ge=0, description="Sample among this many tokens; 0 means all.")

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from headstart.config.aliases import meant
+from headstart.config.blanks import each_of
 from headstart.config.options import Options
 from headstart.errors import HeadstartError, did_you_mean
 
@@ -55,6 +56,8 @@ def stated(
     """Return the values that :func:`load` is given, without defaults and not validated."""
     if file is not None and not isinstance(file, str | os.PathLike):
         raise HeadstartError(f"option 'config' must be a path (given: {file!r}).")
+    if isinstance(file, str) and not file.strip():
+        raise HeadstartError("option 'config' is empty; leave it out, or name a file.")
     values: dict[str, Any] = _read_yaml(Path(file)) if file else {}
     for name in values.keys() & sections.keys() - model.model_fields.keys():
         _put(values, sections[name], values.pop(name), name)
@@ -301,6 +304,8 @@ def _complaint(where: str, error: Mapping[str, Any]) -> str:
     if kind in _MUST_BE:
         return f"option {where!r} must be {must_be(error)}{given_text}."
     message = error["msg"].removeprefix("Value error, ")
+    if any(repr(form) in message for each in each_of(given) for form in (each, str(each))):
+        given_text = ""  # the message has the value already
     option = f"option {where!r}: " if where else ""
     return f"{option}{message[0].lower()}{message[1:]}{given_text}."
 

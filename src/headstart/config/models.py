@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from headstart.config.blanks import Separator
 from headstart.config.options import (
     AutoBudgetText,
     AutoTimeText,
@@ -125,7 +126,7 @@ class EvaluateConfig(SplitOptions, TaskOptions):
     task: str = Field(
         "auto", description="Evaluation protocol; auto looks at the labels (see docs)."
     )
-    label_separator: str | None = Field(
+    label_separator: Separator = Field(
         None, min_length=1, description="Separator of several labels in one field."
     )
     names: str = Field(
@@ -227,7 +228,7 @@ class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
     lora: int = Field(
         0, ge=0, le=1024, description="Learn low-rank pairs of this rank instead of whole layers."
     )
-    label_separator: str | None = Field(
+    label_separator: Separator = Field(
         None, min_length=1, description="Separator of several labels in one field."
     )
     threshold: float = Field(

@@ -237,6 +237,8 @@ def spelled_out(values: Mapping[str, Any]) -> dict[str, Any]:
     column = values.get("label_column")
     found = {name: value for name, value in values.items() if name != "label_column"}
     if column is not None:
+        if isinstance(column, str) and not column.strip():
+            raise ValueError("the name of the label column is empty; leave it out, or name one")
         columns = dict(found.get("columns") or {})
         if columns.setdefault("label", column) != column:
             raise ValueError(

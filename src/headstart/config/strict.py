@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+
+from headstart.config.blanks import each_of, refuse_blank
 
 #: The largest number of any option; it fits into 32 bits, which some libraries count with.
 LARGEST = 2**31 - 1
@@ -26,13 +28,14 @@ class Options(BaseModel):
     @field_validator("*")
     @classmethod
     def _usable(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse numbers and characters that no option has a use for.
+        """Refuse numbers and texts that no option has a use for, such as the name of no file.
 
         Only files of data may have a name that is not UTF-8: what else is given stands on pages.
         """
         field = cls.model_fields[info.field_name or ""]
         is_data = Data() in field.metadata
-        for each in _each(value):
+        refuse_blank(value, field)
+        for each in each_of(value):
             if isinstance(each, int | float) and abs(each) > LARGEST:
                 raise ValueError(f"give a number between -{LARGEST} and {LARGEST}")
             if isinstance(each, str) and "\0" in each:
@@ -53,13 +56,6 @@ class Options(BaseModel):
                 one = isinstance(found[name], str | int | float)
                 found[name] = [found[name]] if one else found[name]
         return found
-
-
-def _each(value: Any) -> Iterable[Any]:
-    """Return the values of a list or a table, or a single one."""
-    if isinstance(value, Mapping):
-        return [*value.keys(), *value.values()]
-    return value if isinstance(value, list | tuple) else [value]
 
 
 def _plain(value: Any) -> Any:

@@ -43,13 +43,16 @@ if TYPE_CHECKING:
     from headstart.modalities import Processor
     from headstart.run import RunFolder
 
+#: Values of ``semi`` that make a classifier of class names and what spreads.
+SPREADING = ("auto", "propagate")
+
 
 def are_too_few(records: Dataset | None, names: Dataset | None, plan: FinetuneConfig) -> bool:
     """Return whether no label can be held out, or a class has a name alone.
 
     Numbers that are all different are quantities rather than classes, and not counted.
     """
-    if plan.task != Classification.name or plan.semi not in ("auto", "propagate"):
+    if plan.task != Classification.name or plan.semi not in SPREADING:
         return False
     counts = Counter([] if records is None else labels_of(records))
     named = set() if names is None else set(names["label"])

@@ -28,5 +28,5 @@ def harm(names: Sequence[str]) -> list[str]:
     where = "" if list(names) == ["no"] else f" with {listed(names)} labels"
     return [
         f"By itself the encoder is clearly worse than untrained{where}: the pre-training did harm; "
-        "look at its alarms, or choose another objective or a longer budget."
+        "look at its alarms, or choose another objective."
     ]

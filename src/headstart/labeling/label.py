@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.batch import Progress
 from headstart.data.columns import check_names
 from headstart.data.comma_separated import csv_lines
 from headstart.data.groups import grouping
@@ -29,8 +30,10 @@ from headstart.evaluation.cache import cached, digest, digest_of_encoder, digest
 from headstart.files import check_ending, clear_beside, reserve, scratch, whole_file
 from headstart.labeling.choosing import choose
 from headstart.labeling.pool import Pool
+from headstart.labeling.rounds import following, together
 from headstart.labeling.simulation import FEWEST, Simulation, simulate
 from headstart.outputs import check_free, store_of
+from headstart.pages.markup import listed
 from headstart.pages.result import Result
 from headstart.run import RunFolder
 from headstart.seeding import numbers
@@ -62,6 +65,7 @@ class Labeling(Result):
         run: the run whose encoder chose them.
         unlabeled: the sources that they are from.
         known: number of records that had a label already.
+        labeled: files of earlier rounds.
         again: words of a next round that this one had as well: labeled files and columns.
         simulation: the value of choosing where labels are known; None where it was not tried.
     """
@@ -73,6 +77,7 @@ class Labeling(Result):
     run: str = "RUN"
     unlabeled: list[str] = field(default_factory=list)
     known: int = 0
+    labeled: list[str] = field(default_factory=list)
     again: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -89,18 +94,21 @@ class Labeling(Result):
 
     def _next(self, out: Path) -> Iterator[tuple[list[str], str]]:
         """Yield what to do with so many labels: the words of a command, and what it does."""
-        run, file = self.run, str(out)
+        run, files = self.run, [*self.labeled, str(out)]
+        train, told = together(files), "learns from them"
+        if train is None:
+            train, told = "FOLDER", f"learns from all: FOLDER holds {listed(files)}"
         tuned = f"{run.rstrip('/')}-tuned"
-        yield ["headstart", "finetune", run, "--train", file, "--out", tuned], "learns from them"
+        yield ["headstart", "finetune", run, "--train", train, "--out", tuned], told
         if len(self.rows) + self.known < ENOUGH:
-            more = ["headstart", "label", run, *self.again, "--labeled", file]
+            more = ["headstart", "label", run, *self.again, "--labeled", str(out)]
             more += [word for source in self.unlabeled for word in ("--unlabeled", source)]
-            out = out.with_stem(f"{out.stem}_2")
-            yield [*more, "--out", str(out)], f"more: a verdict needs some {ENOUGH} labels"
+            more += ["--out", str(following(out))]
+            yield more, f"more: a verdict needs some {ENOUGH} labels"
         else:
             # Every labeled record is tested, so that few labels are not divided once more.
-            told = ["headstart", "evaluate", run, "--train", file, "--folds", "5"]
-            yield [*told, "--labels", "all"], "whether pre-training helps with so many"
+            words = ["headstart", "evaluate", run, "--train", train, "--folds", "5"]
+            yield [*words, "--labels", "all"], "whether pre-training helps with so many"
 
     def summary(self) -> dict[str, Any]:
         """Return plain values: the rows, their file, notes and the simulation."""
@@ -112,11 +120,17 @@ class Labeling(Result):
         }
 
 
-def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
+def label(
+    config: LabelConfig,
+    *,
+    say: Callable[[str], None],
+    progress: Progress | None = None,
+) -> Labeling:
     """Choose the records most worth labeling, write them, and simulate the choice if requested.
 
     Args:
         say: called with messages about records that were quarantined.
+        progress: called with the number of records that have vectors, and of all.
 
     Raises:
         HeadstartError: the file exists already, or there is no encoder, or nothing to choose from.
@@ -124,7 +138,7 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
     out = Path(config.out)
     check_ending(out, "records to label", (".csv", ".jsonl"))
     check_free(config)
-    source = _Source(config, say)
+    source = _Source(config, say, progress)
     content = source.content
     clear_beside(out, _files_beside(out, content))
     check_free(config, _files_beside(out, content))
@@ -184,15 +198,27 @@ def label(config: LabelConfig, *, say: Callable[[str], None]) -> Labeling:
     again += [
         w for name, column in config.columns.items() for w in ("--column", f"{name}={column}")
     ]
-    sources = config.unlabeled
-    return Labeling(rows, out, notes, simulation, config.run, sources, len(labels), tuple(again))
+    return Labeling(
+        rows,
+        out,
+        notes,
+        simulation,
+        config.run,
+        config.unlabeled,
+        len(labels),
+        config.labeled,
+        tuple(again),
+    )
 
 
 class _Source:
     """Reads records and computes their vectors with a run's encoder."""
 
-    def __init__(self, config: LabelConfig, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, config: LabelConfig, say: Callable[[str], None], progress: Progress | None
+    ) -> None:
         self._config, self._say, self._opened = config, say, OpenedEncoder(config.run)
+        self._progress = progress
         self.content = self._opened.modality.content
         check_names(config.columns, self.content)
         self._encoder, self._processor = self._opened.encoder, self._opened.processor
@@ -232,14 +258,25 @@ class _Source:
         reserve(path)
         for start in range(0, len(records), CHUNK):
             chunk = records.select(range(start, min(start + CHUNK, len(records))))
-            found[start : start + len(chunk)] = self._features(chunk)
+            found[start : start + len(chunk)] = self._features(chunk, start, len(records))
+            self._seen(start + len(chunk), len(records))
         return found
 
-    def _features(self, records: Dataset) -> np.ndarray:
+    def _seen(self, done: int, total: int) -> None:
+        if self._progress is not None:
+            self._progress(done, total)
+
+    def _features(self, records: Dataset, before: int, total: int) -> np.ndarray:
         """Return the vectors of records; those of a run are cached in its folder."""
 
         def compute() -> np.ndarray:
-            return features(self._encoder, self._processor, records, length=self._opened.length)
+            return features(
+                self._encoder,
+                self._processor,
+                records,
+                length=self._opened.length,
+                progress=lambda done, _: self._seen(before + done, total),
+            )
 
         if self._store is None:
             return compute()

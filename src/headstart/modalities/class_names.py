@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from headstart.config import SourceOptions
 from headstart.data.audit import Audit
 from headstart.data.columns import listed
-from headstart.errors import HeadstartError, did_you_mean
+from headstart.data.ledger import Ledger
+from headstart.errors import HeadstartError, did_you_mean, several, shown
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -68,8 +70,8 @@ def class_names(
         Records that read like all others; None if there are no names.
 
     Raises:
-        HeadstartError: the kind of data cannot be typed, and a file was named; or none of its
-            labels is known.
+        HeadstartError: the kind of data cannot be typed, and a file was named; none of its
+            labels is known; or it has a row without a name, or two names of one class.
     """
     if given == OFF:
         return None
@@ -82,21 +84,30 @@ def class_names(
             f"{modality.content.noun} cannot; leave it out."
         )
     records = _of_file(given, modality, say)
-    known = set(labels)
-    unknown = sorted(set(records["label"]) - known)
-    if others or not unknown:
-        return records
-    if len(unknown) == len(set(records["label"])):
+    known, named = set(labels), set(records["label"])
+    unknown = sorted(named - known)
+    if not others and len(unknown) == len(named):
         raise HeadstartError(
             f"--names {given}: {unknown[0]!r} and all its other labels are none of the labeled "
             f"records{did_you_mean(unknown[0], known)}"
         )
-    several = f"{len(unknown):,} labels" if len(unknown) > 1 else "one label"
-    say(
-        f"{given}: {several} that no labeled record has {'are' if len(unknown) > 1 else 'is'} left "
-        f"out ({unknown[0]!r}{', ...' if len(unknown) > 1 else ''})."
-    )
+    if unnamed := sorted(known - named):
+        has = "1 class has" if len(unnamed) == 1 else f"{len(unnamed):,} classes have"
+        say(f"--names {given}: {has} no name there ({_some(unnamed)}).")
+    if not unknown or not known:
+        return records
+    one = len(unknown) == 1
+    names = "1 name is of a class" if one else f"{len(unknown):,} names are of classes"
+    pronoun, is_ = ("it", "is") if one else ("they", "are")
+    fate = f"{pronoun} can be predicted by name alone" if others else f"{pronoun} {is_} left out"
+    say(f"--names {given}: {names} that no labeled record has ({_some(unknown)}); {fate}.")
+    if others:
+        return records
     return records.select([row for row, label in enumerate(records["label"]) if label in known])
+
+
+def _some(labels: Sequence[str]) -> str:
+    return several([repr(label) for label in labels], most=3)
 
 
 def _reads_words(modality: Modality) -> bool:
@@ -113,9 +124,9 @@ def _of_labels(
     names = {label: spoken(label) for label in labels}
     codes = [label for label, name in names.items() if name is None]
     if codes:
-        several = f"{len(codes):,} labels are" if len(codes) > 1 else "one label is"
+        count = f"{len(codes):,} labels are" if len(codes) > 1 else "one label is"
         say(
-            f"{several} no words ({codes[0]!r}{', ...' if len(codes) > 1 else ''}) and not used "
+            f"{count} no words ({codes[0]!r}{', ...' if len(codes) > 1 else ''}) and not used "
             "as class names; --names FILE gives names."
         )
     words = {label: name for label, name in names.items() if name is not None}
@@ -131,8 +142,19 @@ def _of_file(given: str, modality: Modality, say: Callable[[str], None]) -> Data
             f"--names {given}: there is no such file; write auto, off, or a file with the columns "
             "label and name."
         )
-    audit = Audit()
-    records = modality.read([given], SourceOptions(), audit)
+    ledger = Ledger()
+    audit = Audit(ledger=ledger)
+    try:
+        records = modality.read([given], SourceOptions(), audit)
+    except HeadstartError as error:
+        if "--column" not in str(error):
+            raise
+        raise HeadstartError(
+            f"--names {given}: no column is found to be one of names; it needs a column label and "
+            "a column name or description, with a text in each row."
+        ) from None
+    ledger.settle(records, audit.reason_of())
+    _refuse_unnamed(given, ledger)
     for sentence in audit.sentences():
         say(sentence)
     if "label" not in records.column_names or None in records["label"]:
@@ -141,10 +163,31 @@ def _of_file(given: str, modality: Modality, say: Callable[[str], None]) -> Data
             f"{_missing(records)}; name its columns label and name."
         )
     content = modality.content.name
-    spelled = [spoken(name) or name for name in records[content]]
-    written = modality.inline(spelled)
+    names: dict[str, str] = {}
+    for label, name in zip(map(str, records["label"]), records[content], strict=True):
+        if names.setdefault(label, name) != name:
+            both = " and ".join(shown(repr(each), 40) for each in (names[label], name))
+            raise HeadstartError(
+                f"--names {given}: the class {label!r} has two names, {both}; write one row for "
+                "each class."
+            )
+    counts = Counter(names.values())
+    if shared := [label for label, name in names.items() if counts[name] > 1]:
+        say(f"--names {given}: the same name does not tell these classes apart: {_some(shared)}.")
+    written = modality.inline([spoken(name) or name for name in names.values()])
     assert written is not None
-    return _labeled(written, [str(label) for label in records["label"]])
+    return _labeled(written, list(names))
+
+
+def _refuse_unnamed(given: str, ledger: Ledger) -> None:
+    """Raise an error for the first row that names nothing; rows without any value may stand."""
+    for row in ledger:
+        held = [str(value) for value in row.columns.values() if value is not None]
+        if row.reason and (held := [text for text in held if text.strip()]):
+            raise HeadstartError(
+                f"--names {given}: the row {row.id!r} ({', '.join(held)}) has no name; write one, "
+                "or leave the row out."
+            )
 
 
 def _missing(records: Dataset) -> str:

@@ -200,15 +200,15 @@ def _room(series: Sequence[Series]) -> int:
     return min(_MOST, max(_LEAST, 14 + _LETTER * (longest + 1)))
 
 
-def legend(names: Sequence[str]) -> Markup:
-    """Return names with their markers, for narrow screens."""
+def legend(names: Sequence[str], *, always: bool = False) -> Markup:
+    """Return names with their markers, for narrow screens or for all."""
     entries = []
     for index, name in enumerate(names):
         drawn = tag(
             "svg", marker(index, 6, 6), viewBox="0 0 12 12", class_="swatch", aria_hidden="true"
         )
         entries.append(tag("span", drawn, name, class_="entry"))
-    return tag("p", *entries, class_="legend")
+    return tag("p", *entries, class_="legend always" if always else "legend")
 
 
 def _reference(height: float, name: str, to_y: Callable[[float], float], right: float) -> Markup:

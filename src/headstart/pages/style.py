@@ -73,7 +73,9 @@ svg text.halo { paint-order: stroke; stroke: var(--page); stroke-width: 4px; }
 svg.narrow { display: none; max-width: 30rem; }
 svg.small { max-width: 30rem; }
 svg.swatch { display: inline-block; width: .8rem; height: .8rem; margin-right: .35rem; flex: none; }
+.leader { stroke: var(--faint); stroke-width: 1; }
 .legend { display: none; flex-wrap: wrap; gap: .15rem 1rem; margin: .25rem 0 0; }
+.legend.always { display: flex; }
 .entry { display: inline-flex; align-items: center; min-width: 0; }
 @media (max-width: 620px) {
   svg.wide { display: none; } svg.narrow { display: block; } .legend { display: flex; }

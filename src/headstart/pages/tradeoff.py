@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import east_asian_width
 
 from headstart.pages.charts import LEFT, TOP, legend, marker, scale, ticks
-from headstart.pages.markup import Markup, join, tag
+from headstart.pages.markup import Markup, cut, join, tag
 
-_BOTTOM, _LETTER, _LINE = 44, 6.6, 15
+_BOTTOM, _LETTER, _LINE = 44, 6.8, 15
+#: How much wider bold letters are, and the most letters of a name beside its mark.
+_BOLD, _LETTERS = 1.12, 44
 #: Where a name may stand beside its mark: side and lines up or down, the best first.
-_PLACES = [(side, line) for line in (0, -1, 1, -2, 2, -3, 3) for side in ("right", "left")]
+_LINES = sorted(range(-16, 17), key=lambda line: (abs(line), line))
+_PLACES = [(side, line) for line in _LINES for side in ("right", "left")]
 
 
 @dataclass(frozen=True)
@@ -43,21 +47,20 @@ class _Box:
         beside = self.right < other.left or other.right < self.left
         return not (beside or self.bottom < other.top or other.bottom < self.top)
 
+    def lies_in(self, frame: _Box) -> bool:
+        across = frame.left <= self.left and self.right <= frame.right
+        return across and frame.top <= self.top and self.bottom <= frame.bottom + 8
+
 
 def tradeoff(title: str, places: Sequence[Place], *, x_label: str, y_label: str) -> Markup:
     """Return a figure with a title that states the finding, and the chart in both widths.
 
-    Where the screen is narrow the names stand below it.
+    Where the screen is narrow, or has no room for all, the names stand below it.
     """
-    return tag(
-        "figure",
-        tag("figcaption", title),
-        *(
-            _draw(title, places, x_label, y_label, kind, size)
-            for kind, size in (("wide", (760, 320)), ("narrow", (360, 280)))
-        ),
-        legend([place.name for place in places]),
-    )
+    wide, has_room = _draw(title, places, x_label, y_label, "wide", (760, 320))
+    narrow, _ = _draw(title, places, x_label, y_label, "narrow", (360, 280))
+    names = legend([place.name for place in places], always=not has_room)
+    return tag("figure", tag("figcaption", title), wide, narrow, names)
 
 
 def decades(low: float, high: float) -> list[float]:
@@ -78,7 +81,8 @@ def _draw(
     y_label: str,
     kind: str,
     size: tuple[int, int],
-) -> Markup:
+) -> tuple[Markup, bool]:
+    """Return the chart, and whether it has the names of all."""
     width, height = size
     right, bottom = width - 14, height - _BOTTOM
     xs, ys = [place.x for place in places], [place.y for place in places]
@@ -105,42 +109,54 @@ def _draw(
     parts.append(tag("text", x_label, x=middle, y=height - 6, text_anchor="middle", class_="axis"))
     parts.append(tag("text", y_label, x=0, y=12, class_="axis"))
     spots = [(to_x(place.x), to_y(place.y)) for place in places]
-    if kind == "wide":
-        parts += _names(places, spots, _Box(LEFT, right, TOP - 10, bottom))
+    names, has_room = _names(places, spots, _Box(LEFT, right, TOP - 10, bottom))
+    parts += names if kind == "wide" else []
     for index, (place, (x, y)) in reversed(list(enumerate(zip(places, spots, strict=True)))):
         words = tag("title", f"{place.name}: {place.words}")
         parts.append(tag("g", words, marker(index, x, y)))
     name = tag("title", f"{title} ({y_label} by {x_label})")
-    return tag("svg", name, *parts, viewBox=f"0 0 {width} {height}", role="img", class_=kind)
+    drawn = tag("svg", name, *parts, viewBox=f"0 0 {width} {height}", role="img", class_=kind)
+    return drawn, has_room
 
 
 def _names(
     places: Sequence[Place], spots: Sequence[tuple[float, float]], frame: _Box
-) -> list[Markup]:
-    """Return the names, each where it covers no mark and no other name, as far as there is room."""
+) -> tuple[list[Markup], bool]:
+    """Return the names, and whether there is room for all.
+
+    Each stands where it covers no mark and no other name, and inside the frame; a line leads to one
+    that is not beside its mark.
+    """
     taken = [_Box(x - 6, x + 6, y - 6, y + 6) for x, y in spots]
-    parts = []
+    parts: list[Markup] = []
     for index, (place, (x, y)) in enumerate(zip(places, spots, strict=True)):
-        others = taken[:index] + taken[index + 1 :]
-        free = [
-            (side, box)
-            for side, box in (_spot(x, y, place.name, *where) for where in _PLACES)
-            if frame.left <= box.left and box.right <= frame.right
-            and frame.top <= box.top and box.bottom <= frame.bottom + 8
-            and not any(box.meets(other) for other in others)
-        ]  # fmt: skip
-        side, box = free[0] if free else _spot(x, y, place.name, *_PLACES[0])
-        taken.append(box)
-        anchor = {"right": "start", "left": "end"}[side]
-        at = box.left if side == "right" else box.right
-        weight = "strong halo" if place.strong else "halo"
-        parts.append(
-            tag("text", place.name, x=at, y=box.bottom - 3, text_anchor=anchor, class_=weight)
+        name, others = cut(place.name, _LETTERS), taken[:index] + taken[index + 1 :]
+        free = (
+            (side, line, box)
+            for side, line in _PLACES
+            for box in [_spot(x, y, _width(name, place.strong), side, line)]
+            if box.lies_in(frame) and not any(box.meets(other) for other in others)
         )
-    return parts
+        if (found := next(free, None)) is None:
+            continue
+        side, line, box = found
+        taken.append(box)
+        anchor, at = ("start", box.left) if side == "right" else ("end", box.right)
+        if abs(line) > 1:
+            end = {"x2": at - 1 if side == "right" else at + 1, "y2": box.bottom - 7}
+            parts.append(tag("line", x1=x, y1=y, **end, class_="leader"))
+        weight = "strong halo" if place.strong else "halo"
+        parts.append(tag("text", name, x=at, y=box.bottom - 3, text_anchor=anchor, class_=weight))
+    return parts, len(taken) == 2 * len(places)
 
 
-def _spot(x: float, y: float, name: str, side: str, line: int) -> tuple[str, _Box]:
-    wide, middle = _LETTER * len(name), y + line * _LINE
+def _width(name: str, strong: bool) -> float:
+    """Return about how wide a name is drawn; letters of Chinese and Japanese are twice as wide."""
+    letters = sum(2 if east_asian_width(letter) in "FW" else 1 for letter in name)
+    return letters * _LETTER * (_BOLD if strong else 1)
+
+
+def _spot(x: float, y: float, wide: float, side: str, line: int) -> _Box:
+    middle = y + line * _LINE
     left = x + 9 if side == "right" else x - 9 - wide
-    return side, _Box(left, left + wide, middle - 7, middle + 7)
+    return _Box(left, left + wide, middle - 7, middle + 7)

@@ -80,32 +80,36 @@ class Alarms:
 
     # -- the plan ----------------------------------------------------------------------------
 
-    def few_steps(self, steps: int, epochs: float, minutes: float | None) -> list[Alarm]:
+    def few_steps(
+        self, steps: int, epochs: float, minutes: float | None, *, capped: bool = False
+    ) -> list[Alarm]:
         """Return an alarm if a budget gave so few steps that next to nothing can be learned.
 
         Args:
             epochs: how often the steps see each record.
             minutes: the budget, if it is in minutes.
+            capped: whether the largest number of epochs made them few, and not the minutes.
         """
-        is_part = minutes is not None and epochs < 1
-        if steps >= _FEW_STEPS and not is_part:
+        timed = minutes is not None and not capped
+        if steps >= _FEW_STEPS and not (timed and epochs < 1):
             return []
         if steps >= _FEW_STEPS:
             return self._ring(
                 "few steps",
                 f"The {steps:,} steps of the budget see {epochs:.0%} of the records, and none "
-                "twice; a longer --budget, or a larger --batch-size, sees more of them.",
+                "twice; a longer --budget sees more of them.",
             )
-        if minutes is not None and epochs < 1:
+        if minutes is not None and not capped:
             cause = (
                 f"one takes about {60 * minutes / steps:.2g} s here; give a longer --budget, or "
                 "take a smaller encoder, --length or --batch-size"
             )
         else:
             often = "once" if 0.95 <= epochs < 1.05 else f"{epochs:.2g} times"
+            other = "a --budget in steps" if capped else "a --budget of more epochs"
             cause = (
                 f"they see each record {often} already; give more records, a smaller "
-                "--batch-size, or a --budget that is longer or in steps"
+                f"--batch-size, or {other}"
             )
         return self._ring(
             "few steps",

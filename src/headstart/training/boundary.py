@@ -135,7 +135,8 @@ class Boundary(Callback):
             return []
         epochs = loop.steps * loop.accumulate / loop.train_dataloader().batches.per_epoch
         minutes = budget.amount if budget.unit == "minutes" else None
-        return self._alarms.few_steps(loop.steps, epochs, minutes)
+        capped = bool(self._run.resolved.get("capped"))
+        return self._alarms.few_steps(loop.steps, epochs, minutes, capped=capped)
 
     def _log(self, trainer: Trainer, loop: TrainingLoop) -> None:
         values = dict(

@@ -26,6 +26,8 @@ _SHARE, _MOST = 0.05, 20.0
 _ABOVE = 1.2
 #: Share of the budget from which on the use of less is no news, nor of more by its inverse.
 _OFF = 0.6
+#: Minutes below which a time is told in seconds.
+_MINUTES = 2
 #: Share of the budget that training gets even if start-up took the rest.
 _LEAST = 0.1
 
@@ -93,11 +95,17 @@ def ends_early(minutes: float, used: float, epochs: float, records: int) -> str:
         used: minutes that will be used, about.
         epochs: the most that help.
     """
-    about = f"about {used:.2g}" if used >= 1 else "less than one"
+    end = f"more than {epochs:g} epochs over {records:,} records do not help"
+    if used >= minutes:  # the start took most of a short one
+        began = "Training takes no longer:"
+    elif minutes < _MINUTES:
+        began = f"Of the {60 * minutes:.3g} seconds about {60 * used:.2g} will be used:"
+    else:
+        about = f"about {used:.2g}" if used >= 1 else "less than one"
+        began = f"Of the {minutes:.3g} minutes {about} will be used:"
     return (
-        f"Of the {minutes:.3g} minutes {about} will be used: more than {epochs:g} epochs over "
-        f"{records:,} records do not help (measured: docs/log.md). More records can use the rest; "
-        "a --budget in epochs or steps sets another end."
+        f"{began} {end} (measured: docs/log.md). More records can use the rest; a --budget in "
+        "epochs or steps sets another end."
     )
 
 

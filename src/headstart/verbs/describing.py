@@ -21,7 +21,7 @@ _TOLD |= {"overwrite", "budget", "length", "batch_size", "modality"}
 
 def info(run: Named) -> dict[str, Any]:
     """Return options, decisions, state and latest metrics of a run folder."""
-    opened = RunFolder.open(Path(run))
+    opened = RunFolder.open(run)
     content = opened.config()
     metrics = opened.metrics()
     size = sum(f.stat().st_size for f in opened.folder.rglob("*") if f.is_file())

@@ -173,5 +173,5 @@ def label(run: Named, *unlabeled: Any, **options: Any) -> Labeling:
     plan = load(LabelConfig, run=run, **options)
     from headstart.labeling.label import label as label_records
 
-    with working("choosing what to label", console(), say):
-        return label_records(plan, say=say)
+    with working("choosing what to label", console(), say) as progress:
+        return label_records(plan, say=say, progress=progress)

@@ -183,6 +183,7 @@ def _opened(plan: FinetuneConfig, task: type[Task]) -> OpenedEncoder:
 
 def _names(plan: FinetuneConfig, records: Any, modality: Modality) -> Dataset | None:
     """Return the class names of a classifier, as records."""
+    from headstart.downstream.few_labels import SPREADING
     from headstart.modalities.class_names import AUTO, OFF, class_names
 
     if plan.task != "classification":
@@ -190,7 +191,9 @@ def _names(plan: FinetuneConfig, records: Any, modality: Modality) -> Dataset | 
             say(f"--names is of no use to {plan.task}, and not read.")
         return None
     labels = set() if records is None else {each for each in records["label"] if each is not None}
-    return class_names(plan.names, labels, modality, say, others=not plan.val)
+    # Only what spreads from names can learn a class that no labeled record has.
+    others = not plan.val and plan.semi in SPREADING
+    return class_names(plan.names, labels, modality, say, others=others)
 
 
 def _unlabeled(

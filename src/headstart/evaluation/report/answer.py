@@ -56,7 +56,11 @@ def cost_tile(cost: Mapping[str, str]) -> list[Markup]:
         return []
     energy = cost.get("energy, estimated", "")
     below = f"about {energy}" if energy else "of pre-training"
-    return [tile("It cost", f"{cost['minutes']} min", below)]
+    return [
+        tile(
+            "It cost", "under 6 s" if cost["minutes"] == "0.0" else f"{cost['minutes']} min", below
+        )
+    ]
 
 
 def _tone(gains: Sequence[Gain]) -> str:

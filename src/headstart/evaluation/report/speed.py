@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Networks that nobody would use: they show what training gained.
 _LEFT_OUT = ("untrained", "repeated")
+#: How much faster one is clearly so.
+_FASTER = 1.1
 _WORDS = (
     "Speed was measured here, on the records themselves: reading them and computing features, "
     "without what is fitted once. Classifiers come on top."
@@ -64,15 +66,18 @@ def section(results: Results) -> Markup:
 def finding(found: list[_Costed], metric: Metric) -> str:
     """Return in one line what the fastest alternative to the best gives up, if it does."""
     best = max(found, key=lambda each: each.score)
-    faster = [each for each in found if each.cost.speed > best.cost.speed]
+    faster = [each for each in found if each.cost.speed > _FASTER * best.cost.speed]
     if not faster:
-        return f"{best.outcome.candidate} is the best, and the fastest"
+        fastest = max(found, key=lambda each: each.cost.speed)
+        rank = "the fastest" if fastest is best else "none is clearly faster"
+        return f"{best.outcome.candidate} is the best, and {rank}"
     next_best = max(faster, key=lambda each: each.score)
     times = next_best.cost.speed / best.cost.speed
     worse = change(metric, next_best.score - best.score)
+    score = "at the same score" if next_best.score == best.score else f"for {worse}"
     return (
         f"{next_best.outcome.candidate} is {times:,.{0 if times >= 10 else 1}f} times as fast as "
-        f"{best.outcome.candidate}, for {worse}"
+        f"{best.outcome.candidate}, {score}"
     )
 
 

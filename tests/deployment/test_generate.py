@@ -192,3 +192,10 @@ def test_a_run_that_was_not_trained_to_write_is_refused(make_run):
     run = make_run(objective="mlm")
     with pytest.raises(HeadstartError, match=r"cannot write text: .* --objective clm"):
         generate(run, "abc")
+
+
+@pytest.mark.parametrize("temperature", [1e-320, 1e-5])
+def test_next_to_no_temperature_is_none(make_run, temperature):
+    run = make_run("gpt")
+    greedy = generate(run, "abc ", tokens=5, temperature=0)
+    assert generate(run, "abc ", tokens=5, temperature=temperature) == greedy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import tarfile
 import zipfile
 from dataclasses import replace
@@ -308,3 +309,10 @@ def test_sources_of_another_kind_are_called_so(tmp_path: Path) -> None:
         telling_kinds([str(tmp_path / "gone")], TEXT, "this run"),
     ):
         MODALITIES["text"]().read([str(tmp_path / "gone")], SourceOptions(), Audit())
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".arrow", ".csv"])
+def test_a_pipe_beside_good_records_is_not_waited_for(tmp_path: Path, ending: str) -> None:
+    os.mkfifo(tmp_path / f"odd{ending}")
+    (tmp_path / "good.txt").write_text("a text\nanother one\n")
+    assert guess_content([str(tmp_path)]) == "text"

@@ -220,7 +220,7 @@ class _PrefixReader:
 
 
 def _sample(logits: Tensor, sampling: Sampling, random: torch.Generator) -> int:
-    if sampling.temperature == 0:
+    if sampling.is_greedy:
         return int(logits.argmax())
     if 0 < sampling.top_k < len(logits):
         logits[logits < logits.topk(sampling.top_k).values[-1]] = -torch.inf

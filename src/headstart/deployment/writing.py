@@ -23,6 +23,9 @@ WRITING = ("span_corruption", "bart", "gap_sentences")
 #: section 2.5), which prevents loops.
 REPEATED = 3
 
+#: Lowest temperature that tokens are sampled at.
+_COLDEST = 1e-4
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -32,6 +35,11 @@ class Sampling:
     temperature: float
     top_k: int = 0
     seed: int = 0
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the most probable token is taken: logits over less are not finite."""
+        return self.temperature < _COLDEST
 
 
 def write(
@@ -134,8 +142,8 @@ def _generated(
     settings = GenerationConfig(
         max_new_tokens=most,
         num_beams=1,
-        do_sample=sampling.temperature > 0,
-        **(sampled if sampling.temperature > 0 else {}),
+        do_sample=not sampling.is_greedy,
+        **({} if sampling.is_greedy else sampled),
         no_repeat_ngram_size=REPEATED,
         suppress_tokens=never,
         eos_token_id=end,

@@ -11,6 +11,9 @@ from headstart.errors import HeadstartError
 if TYPE_CHECKING:
     from headstart.encoders import Encoder
 
+#: Most digits of a number of layers; Python refuses to read one of thousands.
+_DIGITS = 9
+
 
 def frozen_modules(encoder: Encoder, freeze: str) -> list[nn.Module]:
     """Return the modules that ``freeze`` names: all, none, or N (embeddings and first N layers).
@@ -20,7 +23,7 @@ def frozen_modules(encoder: Encoder, freeze: str) -> list[nn.Module]:
     """
     if freeze in ("all", "none"):
         return [encoder] if freeze == "all" else []
-    if not freeze.isdecimal():
+    if not freeze.isdecimal() or len(freeze) > _DIGITS:
         raise HeadstartError(
             f"freeze={freeze!r} is not known; write all, none, or the number of layers to keep."
         )

@@ -212,6 +212,8 @@ class _Tables:
         """
         import pyarrow as pa
 
+        if not os.path.isfile(source) and not os.path.isfile(file):
+            return None, dict  # a pipe would be waited for
         folder, is_member = os.path.dirname(file), os.path.isfile(source) and file != source
         if not is_member:
             if file.lower().endswith(".parquet"):

@@ -85,6 +85,9 @@ def test_what_stands_beside_the_network_ranks_with_it(run: Path, tmp_path: Path)
     assert items(both)[0] == items(alone)[0] == "i6"
     scores = [each.to_dict()["recommendations"][0]["score"] for each in (both, alone)]
     assert scores[0] != scores[1]
+    (copy / "ranking.json").write_text(json.dumps({**mix, "settings": {"no such": 1}}))
+    with pytest.raises(HeadstartError, match=r"ranking.json.*evaluate"):
+        hs.recommend(str(copy), history="i4,i5")
 
 
 def test_a_list_of_different_items_takes_one_of_each_kind() -> None:

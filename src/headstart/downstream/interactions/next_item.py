@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -26,6 +27,7 @@ from headstart.downstream.interactions.split import NEVER, Division, divided
 from headstart.errors import HeadstartError
 from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.protocols import OpenedRun, Protocol
+from headstart.evaluation.ranking import rank_all, variety
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.files import write_json
 from headstart.modalities.interactions.processor import ItemProcessor
@@ -160,14 +162,14 @@ def _measured(ranker: Ranker, kind: str, parts: Division, keep_seen: bool) -> Ra
     """Return the figures of what validates and of what tests."""
     count, started = parts.train.count, time.monotonic()
     validated = ranks_of(ranker.scores, parts.histories, parts.validation, count, keep_seen)
-    tested = ranks_of(ranker.scores, parts.before_test(), parts.test, count, keep_seen)
+    tested = rank_all(ranker.scores, parts.before_test(), parts.test, count, keep_seen=keep_seen)
     took = 1000 * (time.monotonic() - started) / (2 * len(parts.users))
     return RankedCandidate(
         name=ranker.name,
         settings=dict(ranker.settings),
         validation=float(ndcg(validated, CUT).mean()),
-        ranks=tested,
-        lists={},
+        ranks=tested.ranks,
+        lists=asdict(variety(tested.lists, parts.train.counts())),
         milliseconds=took,
         kind=kind,
     )

@@ -27,7 +27,7 @@ class RankedCandidate:
         name, settings: of it; the settings were chosen by the items that validate.
         validation: NDCG@10 there.
         ranks: (M,) of the items that test, from 1; infinite where an item is in no list.
-        lists: figures of its lists, see :func:`headstart.evaluation.ranking.list_figures`.
+        lists: what its lists are like, see :class:`headstart.evaluation.ranking.Variety`.
         milliseconds: for one user.
         kind: ``network``, ``alternative`` or ``blend``.
     """

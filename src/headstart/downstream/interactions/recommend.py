@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,7 +21,7 @@ from headstart.modalities.interactions.sequences import Sequences
 from headstart.outputs import store_of
 from headstart.pages.result import Result
 from headstart.run import RunFolder
-from headstart.stored import read_json
+from headstart.stored import opening, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,9 +194,11 @@ def _ranker(
         return network
     codes = [np.array(processor.encode(items)) - FIRST for items in stream(records, "items")]
     known = Sequences.of([each[each >= 0] for each in codes], len(processor.names))
-    kind = {each.name: each for each in KINDS}[str(chosen["name"])]
-    other = kind(known, notes.append).fit(kind.Settings(**chosen["settings"]))
-    return Blend(network, other, float(chosen["weight"]))
+    with opening(file, "run `headstart evaluate` again"):
+        kind = {each.name: each for each in KINDS}[str(chosen["name"])]
+        made = kind(known, notes.append)
+        other = made.fit(replace(made.defaults, **chosen["settings"]))
+        return Blend(network, other, float(chosen["weight"]))
 
 
 def _allowed(plan: RecommendConfig, processor: ItemProcessor) -> np.ndarray:

@@ -209,9 +209,13 @@ def _prepared(candidate: Candidate, alone: bool) -> tuple[Matrix, Matrix]:
     return unit_length(train - middle) * scale, unit_length(test - middle) * scale
 
 
+#: Most digits of a number of examples; Python refuses to read one of thousands.
+_DIGITS = 9
+
+
 def _shots(config: EvaluateConfig) -> list[int]:
     for text in config.shots:
-        if not text.strip().isdecimal() or int(text) < 1:
+        if not text.strip().isdecimal() or len(text) > _DIGITS or int(text) < 1:
             raise HeadstartError(
                 f"option 'shots': {text!r} is no number of examples; write for example 1,5."
             )

@@ -108,7 +108,7 @@ class Line:
             return self._said.family or str(self._field("family") or "")
         if self.registry is not ENCODERS:
             return ""
-        reads = self._field("reads")
+        reads = self._said.reads or self._field("reads")
         kinds = [kind for _, kind in MODALITIES.items() if kind.gives == reads]
         return " or ".join(kind.content.noun for kind in kinds if kind.content is not None)
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.catalog import FAMILIES, WIDTH, Cells, Line, line, options_of
+from headstart.catalog import FAMILIES, WIDTH, Line, line, options_of
 from headstart.config.described import facts, single
 from headstart.errors import HeadstartError
+from headstart.registries import MODALITIES, OBJECTIVES
 from headstart.registry import HOME
 
 #: Where the pages with pictures are, in a checkout.
@@ -98,17 +99,20 @@ def _needs(one: Line) -> list[str]:
 
 def _partners(family: str, name: str) -> str:
     """Return the kinds of data and encoders of an objective, or an encoder's objectives."""
-    cells = Cells.read().cells
+    if family not in ("objectives", "encoders"):
+        return ""
+    from headstart.objectives.needs import encoders_for
+
+    kinds = dict(MODALITIES.items())
     if family == "objectives":
-        found = [
-            f"{cell.modality} ({', '.join(cell.encoders)})"
-            for cell in cells
-            if cell.objective == name
-        ]
-    elif family == "encoders":
-        found = [cell.objective for cell in cells if name in cell.encoders]
-    else:
-        found = []
+        able = {kind: encoders_for(OBJECTIVES[name].needs, its) for kind, its in kinds.items()}
+        return ", ".join(f"{kind} ({', '.join(names)})" for kind, names in able.items() if names)
+    found = [
+        objective
+        for kind in kinds.values()
+        for objective, its in OBJECTIVES.items()
+        if name in encoders_for(its.needs, kind)
+    ]
     return ", ".join(found)
 
 

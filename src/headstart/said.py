@@ -18,10 +18,12 @@ class Said:
     Attributes:
         about: the first line of a class's docstring, or the ``about`` that an object is made with.
         family: the heading that a class gives itself.
+        reads: what an object is made to read.
     """
 
     about: str | None = None
     family: str | None = None
+    reads: str | None = None
 
 
 def said(where: str) -> Said:
@@ -37,7 +39,8 @@ def said(where: str) -> Said:
     made = _assigned(_statements(module), attribute)
     if isinstance(made, ast.Call):
         named = {word.arg: word.value for word in made.keywords}
-        return Said(first_line(_text(named.get("about", next(iter(made.args), None)))))
+        about = _text(named.get("about", next(iter(made.args), None)))
+        return Said(first_line(about), reads=_text(named.get("reads")))
     return Said()
 
 

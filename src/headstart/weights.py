@@ -18,8 +18,6 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import CONFIG_MAPPING, PreTrainedConfig
-from transformers.utils import cached_file
 
 from headstart.errors import HeadstartError, refused
 
@@ -158,6 +156,8 @@ def _shape(shape: Iterable[int]) -> str:
 
 def _check_code(folder: str | Path) -> None:
     """Refuse networks that only code of their own can open, and quantised weights."""
+    from transformers import CONFIG_MAPPING, PreTrainedConfig
+
     try:
         config, _ = PreTrainedConfig.get_config_dict(folder)
     except (OSError, ValueError):
@@ -208,6 +208,8 @@ def _found(folder: str | Path, name: str) -> Path | None:
     """Return a file of a folder or a hub name, or None; it is fetched where there is a network."""
     if Path(folder).is_dir():
         return Path(folder) / name if (Path(folder) / name).is_file() else None
+    from transformers.utils import cached_file
+
     try:
         path = cached_file(
             str(folder),

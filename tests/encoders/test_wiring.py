@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel
@@ -289,3 +295,29 @@ def test_whether_blocks_can_have_cross_attention_is_found_by_building_one(name, 
         decoder = TiedDecoder(encoder.model).eval()
         one, other = (decoder(vectors, torch.full((1, 16), value)) for value in (0.0, 3.0))
         assert not torch.allclose(one, other)
+
+
+def test_a_copy_in_another_process_attends_as_the_first(tmp_path: Path) -> None:
+    """Training in several processes hands the network over; there nothing is imported yet."""
+    torch.manual_seed(0)
+    config = BertConfig(
+        **{name: SIZES[name] for name in ("vocab_size", "hidden_size")},
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+    )
+    encoder = TransformerEncoder(BertModel(config, add_pooling_layer=False)).eval()
+    batch = {"input_ids": torch.tensor([[5, 6, 7]]), "mask": torch.ones(1, 3, dtype=torch.bool)}
+    with torch.no_grad():
+        expected = encoder(batch).pooled
+    (tmp_path / "copy").write_bytes(pickle.dumps((encoder, batch)))
+    code = (
+        "import pickle, sys, torch\n"
+        "encoder, batch = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "with torch.no_grad(): print(encoder(batch).pooled.tolist())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "copy")], capture_output=True, text=True
+    )
+    assert not done.stderr
+    assert torch.allclose(torch.tensor(json.loads(done.stdout)), expected, atol=1e-6)

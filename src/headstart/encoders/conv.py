@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from headstart.config import Options
-from headstart.encoders import EncoderKind, PixelEncoder
+from headstart.encoders import EncoderKind
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -67,6 +67,6 @@ CONV = EncoderKind(
     length=96,
     batch_size=256,
     learning_rate=1e-3,
-    reads=PixelEncoder.reads,
+    reads="pixels",
     provides=frozenset({"grid", "maps"}),
 )

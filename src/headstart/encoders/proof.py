@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from transformers import PreTrainedModel
 
 from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 #: Lengths of the documents that are read.
 LENGTHS = (7, 4, 5)

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from transformers import (
-    AutoModelForSeq2SeqLM,
-    PreTrainedModel,
-    T5Config,
-    T5ForConditionalGeneration,
-)
 
 from headstart.batch import Batch
 from headstart.encoders import Features, WriterEncoder, check_heads
@@ -30,6 +25,9 @@ from headstart.errors import HeadstartError
 from headstart.modalities import TokenProcessor
 from headstart.modalities.tokens.tokenizer_defaults import TokenizerDefaults
 from headstart.weights import load_strictly
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class Seq2SeqEncoder(WriterEncoder):
@@ -130,6 +128,8 @@ class Seq2SeqEncoder(WriterEncoder):
             HeadstartError: the files are missing or damaged, or this library cannot reproduce what
                 the network reads and writes.
         """
+        from headstart.encoders.library import AutoModelForSeq2SeqLM
+
         model = load_strictly(AutoModelForSeq2SeqLM, folder)
         encoder = cls(model, bool(saved_causal(Path(folder))))
         with torch.no_grad():
@@ -194,6 +194,8 @@ class Seq2SeqOptions(SmallOptions):
 
 def _t5(options: Seq2SeqOptions, processor: TokenProcessor, length: int) -> Seq2SeqEncoder:
     """T5 (Raffel et al. 2020, https://arxiv.org/abs/1910.10683) with GEGLU as in 1.1, tied."""
+    from headstart.encoders.library import T5Config, T5ForConditionalGeneration
+
     check_heads(options.width, options.heads)
     if options.ngrams:
         raise HeadstartError("t5 has no n-grams; leave out encoder.ngrams.")
@@ -217,6 +219,7 @@ def _t5(options: Seq2SeqOptions, processor: TokenProcessor, length: int) -> Seq2
 
 T5 = replace(
     MODERNBERT,
+    reads="input_ids",
     about="Small T5, an encoder with a decoder: relative positions, GEGLU; reads and writes.",
     Options=Seq2SeqOptions,
     create=_t5,

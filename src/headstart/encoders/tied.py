@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import re
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 #: Queries and keys of cross-attention.
 _CROSSING = re.compile(r"\.crossattention\.self\.(query|key)\.")

@@ -6,23 +6,13 @@ import copy
 import json
 from dataclasses import replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from transformers import (
-    AutoModel,
-    BertConfig,
-    BertModel,
-    LlamaConfig,
-    LlamaModel,
-    ModernBertConfig,
-    ModernBertModel,
-    PreTrainedModel,
-)
-from transformers.utils import logging as transformers_logging
 
 from headstart.batch import Batch
 from headstart.config import Options
@@ -41,8 +31,8 @@ from headstart.encoders.wiring import Wiring, ask, contextualized
 from headstart.modalities import TokenProcessor
 from headstart.weights import load_strictly
 
-transformers_logging.set_verbosity_error()
-transformers_logging.disable_progress_bar()
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 NGRAMS = "ngrams.safetensors"
 #: Capabilities of all attention networks on token ids.
@@ -82,6 +72,12 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         self.is_causal = self.causal_architecture if is_causal is None else is_causal
         self.width, self.limit = self.wiring.width, self.wiring.limit
         self.lookback = max(ngrams.orders) - 1 if ngrams else 0
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a copy, in a process where its kind of attention may not be known yet."""
+        for name in ("library", "attention"):
+            import_module(f"headstart.encoders.{name}")
+        super().__setstate__(state)
 
     @property
     def provides(self) -> frozenset[str]:
@@ -189,6 +185,8 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
             HeadstartError: its weights are not whole, it needs code of its own, or its vectors
                 cannot be reproduced.
         """
+        from headstart.encoders.library import AutoModel
+
         model = load_strictly(AutoModel, folder)
         if hasattr(model, "pooler"):
             # Only next-sentence prediction trains it; otherwise its output is noise.
@@ -218,6 +216,8 @@ def _modernbert(
     options: SmallOptions, processor: TokenProcessor, length: int
 ) -> TransformerEncoder:
     """ModernBERT (Warner et al. 2024, https://arxiv.org/abs/2412.13663): rotary, GeGLU, no bias."""
+    from headstart.encoders.library import ModernBertConfig, ModernBertModel
+
     config = ModernBertConfig(
         **_shape(options, processor, length),
         intermediate_size=rounded(options.width * 1.5),
@@ -234,6 +234,8 @@ def _modernbert(
 
 def _bert(options: SmallOptions, processor: TokenProcessor, length: int) -> TransformerEncoder:
     """A small BERT (Devlin et al. 2018, https://arxiv.org/abs/1810.04805)."""
+    from headstart.encoders.library import BertConfig, BertModel
+
     config = BertConfig(
         **_shape(options, processor, length),
         intermediate_size=4 * options.width,
@@ -246,6 +248,8 @@ def _bert(options: SmallOptions, processor: TokenProcessor, length: int) -> Tran
 
 def _gpt(options: SmallOptions, processor: TokenProcessor, length: int) -> TransformerEncoder:
     """A small Llama (Touvron et al. 2023, https://arxiv.org/abs/2302.13971): RMSNorm, SwiGLU."""
+    from headstart.encoders.library import LlamaConfig, LlamaModel
+
     config = LlamaConfig(
         **_shape(options, processor, length),
         intermediate_size=rounded(options.width * 8 / 3),
@@ -305,13 +309,14 @@ MODERNBERT = EncoderKind(
     length=128,
     batch_size=64,
     learning_rate=2e-3,
-    reads=TransformerEncoder.reads,
+    reads="input_ids",
     provides=CONTEXT | {"bidirectional", "dropout", "narrower"},
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
     counts=True,
 )
 BERT = replace(
     MODERNBERT,
+    reads="input_ids",
     about="Small transformer as BERT was published.",
     create=_bert,
     learning_rate=1e-3,
@@ -319,6 +324,7 @@ BERT = replace(
 )
 GPT = replace(
     MODERNBERT,
+    reads="input_ids",
     about="Small causal transformer after Llama, for next-token prediction.",
     create=_gpt,
     provides=CONTEXT | {"causal", "dropout", "narrower"},

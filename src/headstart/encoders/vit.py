@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from headstart.config import Options
-from headstart.encoders import EncoderKind, PixelEncoder, check_heads
+from headstart.encoders import EncoderKind, check_heads
 
 if TYPE_CHECKING:
     from headstart.encoders.timm_models import TimmEncoder
@@ -65,7 +65,7 @@ VIT = EncoderKind(
     length=224,
     batch_size=256,
     learning_rate=2e-3,
-    reads=PixelEncoder.reads,
+    reads="pixels",
     provides=frozenset({"grid", "maps", "patches", "dropout"}),
     optimizer={"name": "muon", "muon_learning_rate": 4e-3},
 )

@@ -21,16 +21,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from headstart.encoders import attention
 from headstart.encoders.documents import apart, documents_of
 from headstart.encoders.proof import alike, attempt, check_length, documents, refusal, serves
 from headstart.errors import HeadstartError, first_line
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 #: Windows of attention while the documents are read: shorter than these.
 WINDOW = 2
@@ -145,6 +146,8 @@ def _asked(model: PreTrainedModel) -> Wiring:
 
 def _candidates(model: PreTrainedModel, causal: bool, first: int | None) -> Iterator[Wiring]:
     """Yield the wirings to try, the fastest in training first."""
+    from headstart.encoders import attention
+
     own = model.config._attn_implementation
     layers = set(getattr(model.config, "layer_types", None) or ("unknown",))
     windowed = layers != {"full_attention"} and any(

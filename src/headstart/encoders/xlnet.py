@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from transformers import XLNetConfig, XLNetModel
 
 from headstart.batch import Batch
 from headstart.encoders import Features, TwoStreamEncoder, check_heads
@@ -23,6 +23,9 @@ from headstart.encoders.visibility import causal, mean_pool, visibility
 from headstart.errors import HeadstartError
 from headstart.modalities import TokenProcessor
 from headstart.weights import load_strictly
+
+if TYPE_CHECKING:
+    from transformers import XLNetModel
 
 
 class XLNetEncoder(TwoStreamEncoder):
@@ -96,6 +99,8 @@ class XLNetEncoder(TwoStreamEncoder):
 
     def untrained(self) -> XLNetEncoder:
         """Return a network of the same configuration, freshly initialised."""
+        from headstart.encoders.library import XLNetModel
+
         return XLNetEncoder(XLNetModel(self.model.config), self.is_causal)
 
     def save(self, folder: Path) -> None:
@@ -110,6 +115,8 @@ class XLNetEncoder(TwoStreamEncoder):
             HeadstartError: the files are missing or damaged, or this library cannot reproduce what
                 the network reads.
         """
+        from headstart.encoders.library import XLNetModel
+
         model = load_strictly(XLNetModel, folder).eval()
         texts = documents(model)
         with torch.no_grad():
@@ -153,6 +160,8 @@ def _prove(encoder: XLNetEncoder, texts: list[Tensor], own: list[Tensor | None])
 
 
 def _xlnet(options: SmallOptions, processor: TokenProcessor, length: int) -> XLNetEncoder:
+    from headstart.encoders.library import XLNetConfig, XLNetModel
+
     check_heads(options.width, options.heads)
     if options.ngrams:
         raise HeadstartError("xlnet has no n-grams; leave out encoder.ngrams.")
@@ -176,6 +185,7 @@ def _xlnet(options: SmallOptions, processor: TokenProcessor, length: int) -> XLN
 
 XLNET = replace(
     MODERNBERT,
+    reads="input_ids",
     about="Small XLNet: relative positions and two streams, for permuted language modeling.",
     create=_xlnet,
     learning_rate=1e-3,

@@ -243,9 +243,10 @@ def _yolo(folder: Path, root: Path, names: dict[int, str], audit: Audit) -> Iter
         if not found:
             yield Annotated(path, path, boxes=[])
             continue
-        where, boxes, fault = found[0], [], TWO_FILES
-        if len({_written(root / each) for each in found}) == 1:
-            where, boxes, fault = _lines(root, found[0], path, names, known, _BOX + key_points)
+        if len({_written(root / each) for each in found}) > 1:
+            yield Annotated(found[0], path, [], fault=TWO_FILES)
+            continue
+        where, boxes, fault = _lines(root, found[0], path, names, known, _BOX + key_points)
         yield Annotated(where, path, boxes, fault=fault)
     if without := list(files.values()).count([]):
         audit.notes.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from os import fspath
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ _TOLD |= {"overwrite", "budget", "length", "batch_size", "modality"}
 
 def info(run: Named) -> dict[str, Any]:
     """Return options, decisions, state and latest metrics of a run folder."""
-    opened = RunFolder.open(run)
+    opened = RunFolder.open(fspath(run))
     content = opened.config()
     metrics = opened.metrics()
     size = sum(f.stat().st_size for f in opened.folder.rglob("*") if f.is_file())

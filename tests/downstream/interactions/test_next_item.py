@@ -105,3 +105,16 @@ def test_a_blend_adds_scores_of_equal_spread() -> None:
     mixed = Blend(Fixed(one), Fixed(two), 0.5).scores([np.array([0])])
     np.testing.assert_allclose(mixed[0], even(two[None])[0] + 0.5 * even(one[None])[0], rtol=1e-5)
     assert even(np.ones((2, 5), np.float32)).tolist() == np.zeros((2, 5)).tolist()
+
+
+def test_users_with_labels_are_classified_beside_bags_of_items(run: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = ["items,label"]
+    for user in range(120):
+        half = user % 2
+        rows.append(" ".join(f"i{int(rng.integers(15)) + 15 * half}" for _ in range(5)) + f",{half}")
+    labeled = tmp_path / "labeled.csv"
+    labeled.write_text("\n".join(rows) + "\n")
+    report = hs.evaluate(str(run), train=str(labeled), quick=True, out=str(tmp_path / "r.html"))
+    names = {score["candidate"] for score in report.to_dict()["scores"]}
+    assert {"pre-trained", "bag of items", "reduced bag of items"} <= names

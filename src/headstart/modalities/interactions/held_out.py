@@ -53,7 +53,7 @@ def held_out(records: Dataset, options: InteractionOptions) -> HeldOut:
 
 def _cut(records: Dataset) -> float:
     """Return the time after which events are held out."""
-    if "times" not in records.column_names:
+    if "times" not in records.column_names or None in records["times"]:
         raise HeadstartError(
             "interactions.hold_out=time needs the time of each event; name its column with "
             "--column time=COLUMN, or hold out the last items."

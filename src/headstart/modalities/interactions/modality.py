@@ -208,7 +208,7 @@ def _stored(
 
     names, items, times = found
     with whole_file(path) as unfinished:
-        writer = RecordWriter(unfinished, fields, keep=("items",))
+        writer = RecordWriter(unfinished, fields, keep=INTERACTIONS.columns)
         for start in range(0, len(names), 4096):
             part = slice(start, start + 4096)
             columns: list[list[object]] = [list(items[part]), list(times[part])]

@@ -112,7 +112,9 @@ def test_users_with_labels_are_classified_beside_bags_of_items(run: Path, tmp_pa
     rows = ["items,label"]
     for user in range(120):
         half = user % 2
-        rows.append(" ".join(f"i{int(rng.integers(15)) + 15 * half}" for _ in range(5)) + f",{half}")
+        rows.append(
+            " ".join(f"i{int(rng.integers(15)) + 15 * half}" for _ in range(5)) + f",{half}"
+        )
     labeled = tmp_path / "labeled.csv"
     labeled.write_text("\n".join(rows) + "\n")
     report = hs.evaluate(str(run), train=str(labeled), quick=True, out=str(tmp_path / "r.html"))

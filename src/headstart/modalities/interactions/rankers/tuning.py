@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.target_ranks import ndcg, ranks_of
+from headstart.data.target_ranks import Histories, ndcg, ranks_of
 from headstart.modalities.interactions.rankers import Kind, Ranker, Say
 from headstart.modalities.interactions.rankers.ease import Ease
 from headstart.modalities.interactions.rankers.markov import MarkovMix
@@ -44,14 +44,14 @@ class Validation:
         keep_seen: whether items of the history stay in the lists.
     """
 
-    histories: Sequence[np.ndarray]
+    histories: Histories
     targets: np.ndarray
     count: int
     keep_seen: bool = False
 
     @classmethod
     def of(
-        cls, histories: Sequence[np.ndarray], targets: np.ndarray, count: int, keep_seen: bool
+        cls, histories: Histories, targets: np.ndarray, count: int, keep_seen: bool
     ) -> Validation:
         """Return the validation on an even sample of the users, if there are very many."""
         chosen = np.arange(len(targets))[:: max(1, -(-len(targets) // _USERS))]
@@ -85,7 +85,7 @@ class Tuned:
 def tune(
     kind: type[Kind],
     train: Sequences,
-    histories: Sequence[np.ndarray],
+    histories: Histories,
     targets: np.ndarray,
     say: Say,
     *,

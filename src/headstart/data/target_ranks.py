@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -10,6 +11,14 @@ from headstart.errors import HeadstartError
 
 #: Maximum number of scores in memory at once.
 _CELLS = 2**23
+
+
+class Histories(Protocol):
+    """What each user has done so far: a list of arrays, or anything like it."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, row: int, /) -> np.ndarray: ...
 
 
 def ranks(
@@ -46,7 +55,7 @@ def ranks(
 
 def ranks_of(
     scorer: Callable[[Sequence[np.ndarray]], np.ndarray],
-    histories: Sequence[np.ndarray],
+    histories: Histories,
     targets: np.ndarray,
     count: int,
     keep_seen: bool = False,

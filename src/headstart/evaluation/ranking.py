@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.data.target_ranks import Histories, without_seen
 from headstart.data.target_ranks import ndcg as ndcg
 from headstart.data.target_ranks import ranks as ranks
-from headstart.data.target_ranks import without_seen
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.protocols.resampling import averaged
 
@@ -46,7 +46,7 @@ class Ranked:
 
 def rank_all(
     scorer: Scorer,
-    histories: Sequence[np.ndarray],
+    histories: Histories,
     targets: np.ndarray,
     count: int,
     *,
@@ -199,7 +199,7 @@ def gini(amounts: np.ndarray) -> float:
 
 
 def _chunks(
-    histories: Sequence[np.ndarray], targets: np.ndarray, count: int
+    histories: Histories, targets: np.ndarray, count: int
 ) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
     at_once = max(1, _CELLS // max(1, count))
     for start in range(0, len(targets), at_once):

@@ -10,9 +10,10 @@ from scipy import sparse
 
 from headstart.errors import HeadstartError
 from headstart.modalities.interactions.rankers import ease, markov, neighbours, popularity, slit
+from headstart.modalities.interactions.rankers.blend import blended
 from headstart.modalities.interactions.rankers.inverse import inverse
 from headstart.modalities.interactions.rankers.linear import LinearRanker, weighted
-from headstart.modalities.interactions.rankers.tuning import KINDS, tune
+from headstart.modalities.interactions.rankers.tuning import KINDS, Validation, tune
 from headstart.modalities.interactions.sequences import Sequences
 
 USERS = [[3, 1, 4, 1, 5], [2, 0, 4], [5, 3, 1], [4], [], [0, 1, 2, 3, 4, 5], [1, 4, 0]]
@@ -216,7 +217,7 @@ def test_tuning_says_what_was_cut_short() -> None:
     assert tuned.tried == 1
     assert said == [
         "SLIT: 1 settings were tried in 0 s; 'recency' and what follows it in recency, column, "
-        "future, penalty, past were left as they were."
+        "penalty, future, past were left as they were."
     ]
 
 
@@ -229,3 +230,46 @@ def test_tuning_without_validation_users_takes_the_defaults() -> None:
     train, _ = chains()
     tuned = tune(neighbours.Neighbours, train, [], np.array([], dtype=np.int64), pytest.fail)
     assert tuned.ranker.settings["shrinkage"] == neighbours.Settings().shrinkage
+
+
+class Fixed:
+    """Scores that are looked up by the first item of the history."""
+
+    def __init__(self, name: str, scores: np.ndarray) -> None:
+        self.name, self.settings, self._scores = name, {}, scores.astype(np.float32)
+
+    def scores(self, histories: list[np.ndarray]) -> np.ndarray:
+        """Return the rows of the first items."""
+        return self._scores[[items[0] for items in histories]]
+
+
+def test_a_blend_takes_what_makes_it_better() -> None:
+    """Of each user's two candidates one ranker puts the right one first, the other knows both."""
+    first, second = np.zeros((8, 20)), np.zeros((8, 20))
+    rows = np.arange(8)
+    first[rows, rows + 8] = 1.0
+    first[:, 16:] = 2.0
+    second[:, 16:] = -30.0
+    second[rows, rows + 8] = 3.0
+    second[rows, (rows + 1) % 8 + 8] = 4.0
+    rankers = [Fixed("first", first), Fixed("second", second), Fixed("none", np.zeros((8, 20)))]
+    validation = Validation([np.array([row]) for row in rows], rows + 8, 20)
+    found = blended(rankers, validation, pytest.fail)
+    assert found.name == "second + first"
+    assert validation.score(found) == 1.0
+    assert validation.score(rankers[1]) == pytest.approx(1 / np.log2(3))
+    weight = found.settings["first"]
+    wanted = second / 4.0 + weight * first / 2.0
+    np.testing.assert_allclose(found.scores(validation.histories), wanted, rtol=1e-6)
+    other = found.of({"first": Fixed("first", second), "second": Fixed("second", second)})
+    assert other.weights == found.weights
+
+
+def test_a_blend_whose_time_is_up_is_the_best_ranker() -> None:
+    train, targets = chains()
+    kinds = [popularity.Popularity(train), markov.MarkovMix(train)]
+    said: list[str] = []
+    validation = Validation.of(train, targets, 12, keep_seen=False)
+    found = blended([k.fit(k.defaults) for k in kinds], validation, said.append, seconds=0)
+    assert found.name == "lagged Markov mix"
+    assert said == ["blends with popularity were not tried: 0 s were up."]

@@ -63,10 +63,10 @@ class MarkovMix:
     defaults: ClassVar[Settings] = Settings()
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {
         "recency": (0.3, 0.45, 0.6, 0.75, 0.9),
-        "decay": (0.5, 0.65, 0.8, 0.9),
+        "decay": (0.3, 0.5, 0.65, 0.8, 0.9),
         "reverse": (0.0, 0.25, 0.5, 0.75, 1.0),
         "row": (0.25, 0.5, 0.75, 1.0),
-        "column": (0.0, 0.125, 0.25, 0.4),
+        "column": (0.0, 0.125, 0.25, 0.375),
         "lags": (1, 5, 10, 20),
         "popularity": (1e-5, 1e-4, 1e-3, 1e-2),
     }

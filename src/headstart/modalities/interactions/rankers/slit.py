@@ -66,7 +66,7 @@ class Settings:
         popularity: weight of an item's share of the most frequent item's events.
     """
 
-    recency: float = 0.8
+    recency: float = 0.7
     past: float = 0.6
     future: float = 0.0
     penalty: float = 100.0
@@ -86,10 +86,10 @@ class Slit:
     defaults: ClassVar[Settings] = Settings()
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {
         "recency": (0.45, 0.6, 0.7, 0.8, 0.9),
-        "column": (0.0, 0.125, 0.25, 0.4),
-        "future": (0.0, 0.5, 0.8, 0.9),
-        "penalty": (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
-        "past": (0.5, 0.6, 0.7, 0.8, 0.9),
+        "column": (0.0, 0.125, 0.25, 0.375),
+        "penalty": (10.0, 30.0, 100.0, 300.0, 1000.0),
+        "future": (0.0, 0.5, 0.8),
+        "past": (0.3, 0.45, 0.6, 0.7, 0.8, 0.9),
     }
 
     def __init__(self, train: Sequences, say: Say = print, most: int = MOST) -> None:

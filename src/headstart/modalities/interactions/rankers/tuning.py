@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.target_ranks import ndcg, ranks_of
+from headstart.data.target_ranks import Histories, ndcg, ranks_of
 from headstart.modalities.interactions.rankers import Kind, Ranker, Say
 from headstart.modalities.interactions.rankers.ease import Ease
 from headstart.modalities.interactions.rankers.markov import MarkovMix
@@ -28,7 +28,7 @@ KINDS: tuple[type[Kind], ...] = (
     Slit,
 )
 #: Most validation users whose targets are ranked for each setting, and the cut of the lists.
-_USERS, _CUT = 10_000, 10
+_USERS, CUT = 10_000, 10
 #: How often all settings are gone through.
 _ROUNDS = 2
 
@@ -44,14 +44,14 @@ class Validation:
         keep_seen: whether items of the history stay in the lists.
     """
 
-    histories: Sequence[np.ndarray]
+    histories: Histories
     targets: np.ndarray
     count: int
     keep_seen: bool = False
 
     @classmethod
     def of(
-        cls, histories: Sequence[np.ndarray], targets: np.ndarray, count: int, keep_seen: bool
+        cls, histories: Histories, targets: np.ndarray, count: int, keep_seen: bool
     ) -> Validation:
         """Return the validation on an even sample of the users, if there are very many."""
         chosen = np.arange(len(targets))[:: max(1, -(-len(targets) // _USERS))]
@@ -60,7 +60,7 @@ class Validation:
     def score(self, ranker: Ranker) -> float:
         """Return the mean NDCG@10; 0 without any user."""
         found = ranks_of(ranker.scores, self.histories, self.targets, self.count, self.keep_seen)
-        return float(ndcg(found, _CUT).mean()) if len(found) else 0.0
+        return float(ndcg(found, CUT).mean()) if len(found) else 0.0
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,14 @@ class Tuned:
 
     Attributes:
         ranker: fitted on what came before these targets.
+        chosen: its settings, to fit the same kind on more events.
         validation: its NDCG@10 there.
         tried: how many settings were tried.
         seconds: what all of it took.
     """
 
     ranker: Ranker
+    chosen: Any
     validation: float
     tried: int
     seconds: float
@@ -83,7 +85,7 @@ class Tuned:
 def tune(
     kind: type[Kind],
     train: Sequences,
-    histories: Sequence[np.ndarray],
+    histories: Histories,
     targets: np.ndarray,
     say: Say,
     *,
@@ -91,6 +93,16 @@ def tune(
     keep_seen: bool = False,
 ) -> Tuned:
     """Fit a kind of ranker with the settings that are best on validation targets.
+
+    Validation should be as far from what is fitted on as use is: where the histories that are
+    served end later than the events that were fitted on, so should ``histories``. Otherwise
+    settings that favour popular items look better than they are::
+
+        # fitted on all but the last two events of each user, served after all but the last
+        train, after = users.without_last(2), users.without_last(1)
+        targets = after.last(1).items  # if each user has one
+        tuned = tune(MarkovMix, train.without_last(1), train, targets, print)
+        ranker = MarkovMix(train).fit(tuned.chosen)
 
     The defaults come first. Then one setting after the other is moved along its grid as long as
     that helps, twice through all of them. When the time is nearly up, the best so far is taken, and
@@ -120,7 +132,7 @@ def tune(
                 began = time.monotonic()
                 if began - start + slowest > seconds:
                     say(_cut_short(kind.name, len(tried), name, list(grid), seconds))
-                    return Tuned(ranker, best, len(tried), began - start)
+                    return Tuned(ranker, chosen, best, len(tried), began - start)
                 fitted = made.fit(candidate)
                 score = validation.score(fitted)
                 tried.add(candidate)
@@ -128,7 +140,7 @@ def tune(
                 if score <= best:
                     break
                 ranker, best, chosen = fitted, score, candidate
-    return Tuned(ranker, best, len(tried), time.monotonic() - start)
+    return Tuned(ranker, chosen, best, len(tried), time.monotonic() - start)
 
 
 def _with(values: Sequence[Any], default: Any) -> list[Any]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from datasets import Dataset
 
 import headstart as hs
-from headstart.downstream.interactions.blend import Blend, even
+from headstart.downstream.interactions.choice import described, restored
 from headstart.downstream.interactions.ranked import NextItem, RankedCandidate
 from headstart.downstream.interactions.split import NEVER, divided
 from headstart.errors import HeadstartError
 from headstart.modalities.interactions.options import InteractionOptions
 from headstart.modalities.interactions.processor import ItemProcessor
+from headstart.modalities.interactions.rankers.blend import Blend, even
+from headstart.modalities.interactions.sequences import Sequences
 
 
 def candidate(name: str, ranks: list[float], kind: str, validation: float) -> RankedCandidate:
@@ -91,20 +94,28 @@ def test_too_short_sequences_and_a_run_on_everything_are_refused() -> None:
 
 
 class Fixed:
-    name, settings = "fixed", {}
+    settings: ClassVar[dict[str, float]] = {}
 
-    def __init__(self, scores: np.ndarray) -> None:
-        self._scores = scores
+    def __init__(self, name: str, scores: np.ndarray) -> None:
+        self.name, self._scores = name, scores
 
     def scores(self, histories: list[np.ndarray]) -> np.ndarray:
         return np.tile(self._scores, (len(histories), 1))
 
 
-def test_a_blend_adds_scores_of_equal_spread() -> None:
+def test_a_blend_adds_scores_of_equal_spread_and_is_described_whole() -> None:
     one, two = np.array([1.0, 2, 3, 4], np.float32), np.array([400.0, 100, 200, 300], np.float32)
-    mixed = Blend(Fixed(one), Fixed(two), 0.5).scores([np.array([0])])
-    np.testing.assert_allclose(mixed[0], even(two[None])[0] + 0.5 * even(one[None])[0], rtol=1e-5)
+    network = Fixed("pre-trained", one)
+    inner = Blend((Fixed("popularity", two), network), (1.0, 2.0))
+    mixed = Blend((network, inner), (1.0, 0.5))
+    expected = even(one[None])[0] + 0.5 * even(inner.scores([np.array([0])]))[0]
+    np.testing.assert_allclose(mixed.scores([np.array([0])])[0], expected, rtol=1e-5)
     assert even(np.ones((2, 5), np.float32)).tolist() == np.zeros((2, 5)).tolist()
+    parts = list(described(mixed))
+    assert [part["weight"] for part in parts] == [1.0, 0.5]
+    again = restored(parts, network, Sequences.of([[0, 1, 2, 3]], 4), print)
+    assert again.name == mixed.name
+    assert list(described(again))[1]["parts"][0]["name"] == "popularity"
 
 
 def test_users_with_labels_are_classified_beside_bags_of_items(run: Path, tmp_path: Path) -> None:

@@ -78,14 +78,18 @@ def test_what_stands_beside_the_network_ranks_with_it(run: Path, tmp_path: Path)
     shutil.copytree(run, copy)
     with pytest.raises(HeadstartError, match="nothing stands beside it"):
         hs.recommend(str(copy), history="i4,i5", by="both")
-    mix = {"name": "lagged Markov mix", "settings": {}, "weight": 0.5}
-    (copy / "ranking.json").write_text(json.dumps(mix))
+    parts: list[dict[str, object]] = [
+        {"name": "pre-trained", "settings": {}, "weight": 1.0},
+        {"name": "lagged Markov mix", "settings": {"recency": 0.3}, "weight": 0.5},
+    ]
+    (copy / "ranking.json").write_text(json.dumps({"parts": parts}))
     both = hs.recommend(str(copy), history="i4,i5", top=5)
     alone = hs.recommend(str(copy), history="i4,i5", top=5, by="network")
     assert items(both)[0] == items(alone)[0] == "i6"
     scores = [each.to_dict()["recommendations"][0]["score"] for each in (both, alone)]
     assert scores[0] != scores[1]
-    (copy / "ranking.json").write_text(json.dumps({**mix, "settings": {"no such": 1}}))
+    parts[1]["settings"] = {"no such": 1}
+    (copy / "ranking.json").write_text(json.dumps({"parts": parts}))
     with pytest.raises(HeadstartError, match=r"ranking.json.*evaluate"):
         hs.recommend(str(copy), history="i4,i5")
 

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from headstart.errors import HeadstartError
 from headstart.modalities.interactions.rankers import ease, markov, neighbours, popularity, slit
-from headstart.modalities.interactions.rankers.blend import blended
+from headstart.modalities.interactions.rankers.blend import blended, even
 from headstart.modalities.interactions.rankers.inverse import inverse
 from headstart.modalities.interactions.rankers.linear import LinearRanker, weighted
 from headstart.modalities.interactions.rankers.tuning import KINDS, Validation, tune
@@ -259,8 +259,8 @@ def test_a_blend_takes_what_makes_it_better() -> None:
     assert validation.score(found) == 1.0
     assert validation.score(rankers[1]) == pytest.approx(1 / np.log2(3))
     weight = found.settings["first"]
-    wanted = second / 4.0 + weight * first / 2.0
-    np.testing.assert_allclose(found.scores(validation.histories), wanted, rtol=1e-6)
+    wanted = even(second) + weight * even(first)
+    np.testing.assert_allclose(found.scores(validation.histories), wanted, rtol=1e-5)
     other = found.of({"first": Fixed("first", second), "second": Fixed("second", second)})
     assert other.weights == found.weights
 

@@ -19,7 +19,7 @@ import numpy as np
 from headstart.config import Budget, EvaluateConfig
 from headstart.data.audit import Audit
 from headstart.data.target_ranks import ndcg, ranks_of
-from headstart.downstream.interactions.blend import blended
+from headstart.downstream.interactions.choice import described
 from headstart.downstream.interactions.network import network_of
 from headstart.downstream.interactions.page import write_page
 from headstart.downstream.interactions.ranked import CUT, NextItem, RankedCandidate
@@ -31,7 +31,8 @@ from headstart.evaluation.ranking import rank_all, variety
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.files import write_json
 from headstart.modalities.interactions.processor import ItemProcessor
-from headstart.modalities.interactions.rankers.tuning import KINDS, tune
+from headstart.modalities.interactions.rankers.blend import Blend, blended
+from headstart.modalities.interactions.rankers.tuning import KINDS, Validation, tune
 from headstart.outputs import store_of
 from headstart.run import RunFolder
 from headstart.seeding import derive
@@ -69,9 +70,13 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
     budget = config.alternatives_budget
     minutes = TUNED if budget == "auto" else Budget.parse(budget).amount
     others = _tuned(parts, 60 * minutes, keep_seen, opened.say, notes)
+    validation = Validation.of(parts.histories, parts.validation, parts.train.count, keep_seen)
+    simple = blended(others, validation, notes.append)
+    if len(simple.rankers) > 1:
+        others.append(simple)
+    together = blended([network, *others], validation, notes.append)
     found = [_measured(one, "alternative", parts, keep_seen) for one in others]
-    strongest = max(zip(others, found, strict=True), key=lambda pair: pair[1].validation)[0]
-    blend = blended(network, strongest, parts, seed=config.seed, keep_seen=keep_seen)
+    blend = together if _is_mixed(together, network) else None
     result = NextItem(
         candidates=[
             _measured(network, "network", parts, keep_seen),
@@ -94,7 +99,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
         },
         samples=_samples(blend or network, parts, processor, keep_seen),
     )
-    _keep_choice(opened.run, result)
+    _keep_choice(opened.run, blend)
     out = Path(config.out) if config.out else RunFolder(store_of(opened.run.folder)).report_file
     audits = {**opened.run.audits(), "tested": audit.summary()}
     write_page(result, out, opened.run, command("evaluate", config, ["run"]), audits)
@@ -106,15 +111,18 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
 _HELD = {"last": "the last two items of each user", "time": "the latest tenth of all events"}
 
 
-def _keep_choice(run: RunFolder, found: NextItem) -> None:
+def _is_mixed(blend: Blend, network: Ranker) -> bool:
+    """Return whether the network is one of several rankers of a blend."""
+    return len(blend.rankers) > 1 and network in blend.rankers
+
+
+def _keep_choice(run: RunFolder, blend: Blend | None) -> None:
     """Write what stands beside the network where it recommends, or delete what stood there."""
     file = RunFolder(store_of(run.folder)).ranking_file
-    if found.blend is None:
+    if blend is None:
         file.unlink(missing_ok=True)
         return
-    weight = found.blend.settings["weight of the network"]
-    best = found.best
-    write_json(file, {"name": best.name, "settings": dict(best.settings), "weight": weight})
+    write_json(file, {"parts": list(described(blend))})
 
 
 def _records(opened: OpenedRun, config: EvaluateConfig, audit: Audit, notes: list[str]) -> Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,12 +11,11 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.data.store import stream
-from headstart.downstream.interactions.blend import Blend
+from headstart.downstream.interactions.choice import restored
 from headstart.downstream.interactions.network import network_of
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.background import pretraining_records
 from headstart.modalities.interactions.processor import FIRST, ItemProcessor
-from headstart.modalities.interactions.rankers.tuning import KINDS
 from headstart.modalities.interactions.sequences import Sequences
 from headstart.outputs import store_of
 from headstart.pages.result import Result
@@ -195,10 +194,7 @@ def _ranker(
     codes = [np.array(processor.encode(items)) - FIRST for items in stream(records, "items")]
     known = Sequences.of([each[each >= 0] for each in codes], len(processor.names))
     with opening(file, "run `headstart evaluate` again"):
-        kind = {each.name: each for each in KINDS}[str(chosen["name"])]
-        made = kind(known, notes.append)
-        other = made.fit(replace(made.defaults, **chosen["settings"]))
-        return Blend(network, other, float(chosen["weight"]))
+        return restored(chosen["parts"], network, known, notes.append)
 
 
 def _allowed(plan: RecommendConfig, processor: ItemProcessor) -> np.ndarray:

@@ -17,23 +17,23 @@ from headstart.modalities.interactions.rankers.tuning import CUT, Validation
 _WEIGHTS = (0.1, 0.2, 0.5, 1.0, 2.0)
 #: A further ranker must raise the NDCG by this share, or it is not worth its time.
 _LEAST = 0.01
+#: Best items of a user by whose scores those of rankers are made comparable.
+_TOP = 100
 #: Maximum number of scores in memory at once.
 _CELLS = 2**22
 
 
 @dataclass(frozen=True)
 class Blend:
-    """Scores that are the weighted sum of those of several rankers.
+    """Scores that are the weighted sum of those of several rankers, made comparable.
 
     Attributes:
         rankers: one or more.
         weights: of each.
-        scales: what the scores of each are divided by, to make them comparable.
     """
 
     rankers: tuple[Ranker, ...]
     weights: tuple[float, ...]
-    scales: tuple[float, ...]
 
     @property
     def name(self) -> str:
@@ -54,8 +54,7 @@ class Blend:
         return found
 
     def _part(self, number: int, histories: Sequence[np.ndarray]) -> np.ndarray:
-        factor = self.weights[number] / self.scales[number]
-        return self.rankers[number].scores(histories) * np.float32(factor)
+        return even(self.rankers[number].scores(histories)) * np.float32(self.weights[number])
 
     def of(self, rankers: Mapping[str, Ranker]) -> Blend:
         """Return the same blend of rankers of the same names, fitted on other events."""
@@ -78,7 +77,7 @@ def blended(
     scored = {each.name: (validation.score(each), each) for each in rankers}
     ordered = sorted(scored.values(), key=lambda pair: -pair[0])
     best, first = ordered[0]
-    blend = Blend((first,), (1.0,), (_scale(first, validation),))
+    blend = Blend((first,), (1.0,))
     slowest = 0.0
     for number, (_, other) in enumerate(ordered[1:], 1):
         began = time.monotonic()
@@ -86,32 +85,35 @@ def blended(
             left = ", ".join(each.name for _, each in ordered[number:])
             say(f"blends with {left} were not tried: {seconds:.0f} s were up.")
             break
-        scale = _scale(other, validation)
-        tried = _tried(blend, other, scale, validation)
+        tried = _tried(blend, other, validation)
         weight = max(tried, key=lambda each: tried[each])
         if tried[weight] > best * (1 + _LEAST):
             best = tried[weight]
-            blend = Blend((*blend.rankers, other), (*blend.weights, weight), (*blend.scales, scale))
+            blend = Blend((*blend.rankers, other), (*blend.weights, weight))
         slowest = max(slowest, time.monotonic() - began)
     return blend
 
 
-def _scale(ranker: Ranker, validation: Validation) -> float:
-    """Return the mean of the highest scores of some users; 1 where that is no positive number."""
-    some = [validation.histories[row] for row in range(min(200, len(validation.targets)))]
-    scores = ranker.scores(some)
-    mean = float(scores.max(axis=1).mean()) if scores.size else 1.0
-    return mean if np.isfinite(mean) and mean > 0 else 1.0
+def even(scores: np.ndarray, top: int = _TOP) -> np.ndarray:
+    """Return scores (B,I) with mean 0 and deviation 1 over the ``top`` best items of each row.
+
+    So counts, weights and log-probabilities can be added.
+    """
+    count = min(top, scores.shape[1])
+    best = np.partition(scores, scores.shape[1] - count, axis=1)[:, -count:]
+    spread = best.std(1, keepdims=True)
+    centred = scores - best.mean(1, keepdims=True)
+    return (centred / np.where(spread > 0, spread, 1)).astype(np.float32)
 
 
-def _tried(blend: Blend, other: Ranker, scale: float, validation: Validation) -> dict[float, float]:
+def _tried(blend: Blend, other: Ranker, validation: Validation) -> dict[float, float]:
     """Return the NDCG@10 of the blend with another ranker, for each weight."""
     found: dict[float, list[np.ndarray]] = {weight: [np.empty(0)] for weight in _WEIGHTS}
     at_once = max(1, _CELLS // max(1, validation.count))
     for start in range(0, len(validation.targets), at_once):
         targets = validation.targets[start : start + at_once]
         some = [validation.histories[row] for row in range(start, start + len(targets))]
-        base, more = blend.scores(some), other.scores(some) / np.float32(scale)
+        base, more = blend.scores(some), even(other.scores(some))
         for weight in _WEIGHTS:
             seen = None if validation.keep_seen else some
             ranked = ranks(base + np.float32(weight) * more, targets, seen)

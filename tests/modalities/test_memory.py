@@ -199,4 +199,4 @@ def test_what_is_empty_is_called_so(form: str, tmp_path: Path) -> None:
 
 
 def test_texts_that_begin_with_none_are_texts(tmp_path: Path) -> None:
-    assert read([float("nan"), None, "a text"], tmp_path)["text"] == ["a text"]
+    assert read([[float("nan"), None, "a text"]], tmp_path)["text"] == ["a text"]

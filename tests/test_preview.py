@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import headstart as hs
 from headstart.errors import HeadstartError
+from headstart.modalities.text.preview import texts_in
 from headstart.training import pretrain as pretraining
 from headstart.verbs.previewing import Preview, _joined
 
@@ -81,6 +83,24 @@ def test_words_that_are_unknown_among_so_few_are_explained(tmp_path: Path) -> No
     assert reason in str(hs.preview(once, objective="contrast", out=out))
     assert reason in out.read_text(encoding="utf-8")
     assert reason not in str(hs.preview(TEXTS, objective="contrast"))
+
+
+def test_the_bytes_of_a_character_are_one_piece() -> None:
+    letters = "a\N{CJK UNIFIED IDEOGRAPH-5317}b".encode()  # one byte a token
+    ids = torch.tensor([list(letters)])
+    whole = torch.ones_like(ids, dtype=torch.bool)
+    targets = torch.full_like(ids, -100)
+    hidden = ids.clone()
+    hidden[0, 2], targets[0, 2] = 0, ids[0, 2]
+    (rows,) = texts_in(
+        {"input_ids": ids, "mask": whole},
+        {"input_ids": hidden, "targets": targets},
+        lambda tokens: bytes(tokens).decode("utf-8", "replace"),
+        0,
+    )
+    assert [piece[0] for piece in rows[0]["pieces"]] == ["a", "\N{CJK UNIFIED IDEOGRAPH-5317}", "b"]
+    marks = [piece[1:] for piece in rows[1]["pieces"]]
+    assert marks == [["", ""], ["", ""], ["hidden", "…"], ["", ""], ["", ""]]
 
 
 def test_parts_of_words_are_joined() -> None:

@@ -166,3 +166,10 @@ def test_a_quiet_verb_is_quiet_to_its_end_and_no_longer(
     reading.say("heard")
     assert seen == [True] * 3 + [False] * 3
     assert capfd.readouterr().err == "heard\n"
+
+
+def test_texts_without_labels_are_refused_where_labels_are_needed(run: hs.Run) -> None:
+    with pytest.raises(HeadstartError, match="option 'train' takes one file"):
+        run.evaluate(train=TEXTS)
+    with pytest.raises(HeadstartError, match="option 'train' takes one file"):
+        run.evaluate(train=[])

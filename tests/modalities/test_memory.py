@@ -183,3 +183,20 @@ def test_what_stands_for_no_value_is_no_text(missing: Any, tmp_path: Path) -> No
     rows = [{"text": "a", "label": label} for label in ("x", 1, missing)]
     table = pyarrow.parquet.read_table(source_of(rows, tmp_path))
     assert table["label"].to_pylist() == ["x", "1", None]
+
+
+@pytest.mark.parametrize("form", ["list", "nothing", "rows", "frame", "data set"])
+def test_what_is_empty_is_called_so(form: str, tmp_path: Path) -> None:
+    empty = {
+        "list": [],
+        "nothing": [None, float("nan")],
+        "rows": {"text": []},
+        "frame": pd.DataFrame({"text": []}),
+        "data set": datasets.Dataset.from_dict({"text": []}),
+    }[form]
+    with pytest.raises(HeadstartError, match=r"empty|one or more"):
+        source_of(empty, tmp_path)
+
+
+def test_texts_that_begin_with_none_are_texts(tmp_path: Path) -> None:
+    assert read([[float("nan"), None, "a text"]], tmp_path)["text"] == ["a text"]

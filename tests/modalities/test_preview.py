@@ -9,8 +9,12 @@ from headstart.modalities.text.preview import PIECES, texts_in
 WORDS = ["[PAD]", "[MASK]", "the", "river", "rose", "cup"]
 
 
+def spelled(words):
+    return lambda tokens: "".join(words[token] for token in tokens)
+
+
 def rows_of(batch: Batch, corrupted: Batch) -> list[list[dict]]:
-    return texts_in(batch, corrupted, WORDS.__getitem__, 1)
+    return texts_in(batch, corrupted, spelled(WORDS), 1)
 
 
 def batch_of(*rows: list[int]) -> Batch:
@@ -67,7 +71,7 @@ def test_pieces_are_spaced_where_a_text_has_its_spaces(words: list[str], spaced:
     batch = batch_of([1, 3, 4])
     batch["input_ids"] = torch.tensor([[0, 2, 3]])
     read = {**batch, "input_ids": torch.tensor([[1, 2, 3]])}
-    ((original, seen),) = texts_in(batch, read, words.__getitem__, 1)
+    ((original, seen),) = texts_in(batch, read, spelled(words), 1)
     assert original["spaced"] is spaced
     assert seen["spaced"] is spaced
 
@@ -75,6 +79,6 @@ def test_pieces_are_spaced_where_a_text_has_its_spaces(words: list[str], spaced:
 def test_unknown_words_are_marked_unless_they_are_hidden() -> None:
     batch = batch_of([2, 3, 5])
     read = {**batch, "input_ids": torch.tensor([[2, 1, 5]])}
-    ((original, seen),) = texts_in(batch, read, WORDS.__getitem__, 1, unknown=5)
+    ((original, seen),) = texts_in(batch, read, spelled(WORDS), 1, unknown=5)
     assert [piece[1] for piece in original["pieces"]] == ["", "", "unknown"]
     assert [piece[1] for piece in seen["pieces"]] == ["", "hidden", "unknown"]

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from headstart.data.block import SAMPLE, Block, Choose
 from headstart.data.byte_texts import decoded, text_columns
 from headstart.data.lines import chunks
+from headstart.data.store import saved
 from headstart.data.streams import BROKEN, CHUNK, Meter, Stream, Unreadable
 
 if TYPE_CHECKING:
@@ -71,10 +72,9 @@ def read_saved(folder: Path, choose: Choose, rows: int) -> Iterator[Block]:
     Raises:
         Unreadable: the folder is damaged.
     """
-    import datasets
 
     try:
-        records = datasets.Dataset.load_from_disk(str(folder)).with_format("arrow")
+        records = saved(folder).with_format("arrow")
     except Exception:  # the library raises various errors for damaged metadata
         raise Unreadable(BROKEN) from None
     schema = records.data.schema

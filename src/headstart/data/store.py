@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+
+from headstart.files import scratch
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -114,3 +118,21 @@ def with_content(records: Dataset, content: str, values: list[Any]) -> Dataset:
     from datasets import Dataset
 
     return Dataset.from_dict({**records[:], content: values}, features=records.features)
+
+
+def saved(folder: Path) -> Dataset:
+    """Return the records that ``Dataset.save_to_disk`` wrote, memory-mapped.
+
+    The working folder counts where the name is relative, and Arrow opens none that is not UTF-8:
+    it is opened by a link that is.
+    """
+    from datasets import load_from_disk
+
+    found = os.path.abspath(folder)
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        link = os.path.join(tempfile.mkdtemp(dir=scratch()), "records")
+        os.symlink(found, link)
+        found = link
+    return load_from_disk(found)

@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.config import FinetuneConfig
 from headstart.data.audit import Audit
+from headstart.data.store import saved
 from headstart.data.survey import spread
 from headstart.deployment import search
 from headstart.downstream import TASKS
@@ -78,12 +79,10 @@ class LabeledIndex:
         index = search.index_folder(opened, store_of(run.folder), [config.train], config, note)
         if not search.is_current(index, opened):
             search.build(opened, _labeled(run, config, opened), index)
-        from datasets import load_from_disk
-
         found = search.Index.open(index / search.VECTORS)
         self._mean = found.vectors.mean(0)
         self._index = search.Index(found.ids, found.vectors - self._mean)
-        self.records: Dataset = load_from_disk(str(index / search.RECORDS))
+        self.records: Dataset = saved(index / search.RECORDS)
         self._modality = opened.modality
 
     def nearest(self, vector: np.ndarray, count: int) -> list[Alike]:

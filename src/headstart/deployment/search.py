@@ -15,6 +15,7 @@ import numpy as np
 from headstart.config import SourceOptions
 from headstart.data.discovery import files_of
 from headstart.data.ledger import Ledger
+from headstart.data.store import saved
 from headstart.data.vectors import unit_length
 from headstart.deployment.embed import embed, ids_of
 from headstart.errors import HeadstartError, first_line
@@ -116,10 +117,8 @@ class Index:
     @classmethod
     def of_records(cls, folder: Path, modality: Modality) -> Index:
         """Open an index with its records, as :func:`build` writes it."""
-        from datasets import load_from_disk
-
-        found, records = cls.open(folder / VECTORS), load_from_disk(str(folder / RECORDS))
-        rows = load_from_disk(str(folder / ROWS)) if (folder / ROWS).is_dir() else None
+        found, records = cls.open(folder / VECTORS), saved(folder / RECORDS)
+        rows = saved(folder / ROWS) if (folder / ROWS).is_dir() else None
 
         def show(indices: np.ndarray) -> list[dict[str, Any]]:
             """Return the previews of records, where more than their ids, and their columns."""
@@ -266,11 +265,9 @@ def is_current(folder: Path, opened: OpenedEncoder) -> bool:
 
     A table may name pictures, which are no files of the sources.
     """
-    from datasets import load_from_disk
-
     if not is_whole(folder):  # none yet, or a damaged one
         return False
-    records = load_from_disk(str(folder / RECORDS))
+    records = saved(folder / RECORDS)
     state = (folder / STATE).read_text(encoding="utf-8")
     return state == digest_of_records(records, opened.modality.content)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 #: Half of a character of UTF-16, as a broken file leaves it.
 _HALF = re.compile("[\ud800-\udfff]")
+_EMPTY = "the records in memory are empty; give one or more."
 TAKEN = (
     "give the name of a file, a list of records, a frame, a datasets.Dataset, "
     "or an array of pictures (N,H,W,C)"
@@ -89,6 +90,8 @@ def stored(records: Any, folder: Path, name: str = "records") -> str:
         splits = ", ".join(map(repr, list(records)[:10]))
         raise HeadstartError(f"a DatasetDict holds several data sets; name one of {splits}.")
     if library and isinstance(records, library.Dataset):
+        if not len(records):
+            raise HeadstartError(_EMPTY)
         path = folder / f"given-{records._fingerprint}" / name
         if not path.exists():
             with whole_folder(path) as unfinished, _without_bars(library):
@@ -96,6 +99,8 @@ def stored(records: Any, folder: Path, name: str = "records") -> str:
         return str(path)
     frame = _frame(records)
     if frame is not None:
+        if not frame.num_rows:
+            raise HeadstartError(_EMPTY)
         return _parquet(frame, folder, name)
     columns = _columns(records)
     counts = {column: len(values) for column, values in columns.items()}
@@ -242,10 +247,12 @@ def _numpy(values: Any) -> np.ndarray:
 
 def _field_of(values: Sequence[Any] | np.ndarray) -> str:
     """Return the name of the field that bare records are: that of the first kind to take them."""
-    sample = next((value for value in values if value is not None), None)
+    known = (one for one in values if isinstance(one, str | np.ndarray) or not _is_missing(one))
+    sample = next(known, None)
     found = _object(sample)
     if sample is None:
-        raise HeadstartError("the records in memory are empty; give one or more.")
+        only = " but for None or NaN" if len(values) else ""
+        raise HeadstartError(_EMPTY.replace(";", f"{only};"))
     if found is None:
         what = type(sample).__name__
         if isinstance(values, np.ndarray):

@@ -75,10 +75,15 @@ def taken(
     """
     found = dict(values)
     for name in data_options(model):
+        many = model.model_fields[name].annotation == list[str]
+        if not many and isinstance(found.get(name), list | tuple) and _is_named(found[name]):
+            raise HeadstartError(
+                f"option {name!r} takes one file, folder or glob, or records such as a frame, a "
+                "list of rows or (texts, labels); a list of texts alone is none of these."
+            )
         if not _is_named(found.get(name)):
             from headstart.modalities.memory import source_of, sources_of
 
-            many = model.model_fields[name].annotation == list[str]
             take = sources_of if many else source_of
             found[name] = take(found[name], folder or scratch(), name)
             for source in found[name] if many else [found[name]]:

@@ -93,7 +93,8 @@ def _named(message: str) -> str:
 def _short(path: str) -> list[str]:
     """Return the shorter names by which reading calls a file; see ``data/discovery.py``."""
     name = Path(path).name
-    return [f"{Path(path).parent.name}/{name}", name]
+    # A folder is called as its option is, and that is a word of many messages.
+    return [f"{Path(path).parent.name}/{name}", *([name] if "." in name else [])]
 
 
 def _argued(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,14 +11,16 @@ from torch import Tensor
 from headstart.batch import IGNORE, Batch
 from headstart.modalities.text.scripts import is_unspaced
 
-#: Most tokens of a text.
-PIECES = 60
+#: Most tokens of a text, and of a character.
+PIECES, _PARTS = 60, 4
+#: Stands in a text for bytes that are no character.
+_REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
 def texts_in(
     batch: Batch,
     corrupted: Batch,
-    spell: Callable[[int], str],
+    spell: Callable[[Sequence[int]], str],
     hidden: int | None,
     unknown: int | None = None,
 ) -> list[list[dict[str, Any]]]:
@@ -30,7 +32,7 @@ def texts_in(
     Args:
         batch: ``input_ids`` and ``mask`` (B,T) before corruption.
         corrupted: after it; each of its tensors ``.../input_ids`` gives a row.
-        spell: returns the text of a token id.
+        spell: returns the text of token ids; a part of a character has a replacement in it.
         hidden: the id of the mask token, if there is one.
         unknown: the id that stands for words the tokenizer does not know, if there is one.
     """
@@ -89,14 +91,32 @@ def _have_spaces(pieces: list[list[str]]) -> bool:
 def _pieces(
     ids: Tensor,
     real: Tensor,
-    spell: Callable[[int], str],
+    spell: Callable[[Sequence[int]], str],
     marks: list[str] | None = None,
     answers: Tensor | None = None,
 ) -> list[list[str]]:
     indices = torch.nonzero(real).flatten().tolist()[:PIECES]
+    marks = marks or [""] * len(ids)
     pieces = []
-    for index in indices:
-        wanted = IGNORE if answers is None else int(answers[index])
-        answer = "" if wanted == IGNORE else spell(wanted)
-        pieces.append([spell(int(ids[index])), marks[index] if marks else "", answer])
+    while indices:
+        count = _of_character(ids[indices].tolist(), [marks[index] for index in indices], spell)
+        taken, indices = indices[:count], indices[count:]
+        wanted = [] if answers is None else answers[taken].tolist()
+        answer = spell([token for token in wanted if token != IGNORE])
+        pieces.append([_or_part(spell(ids[taken].tolist())), marks[taken[0]], _or_part(answer)])
     return pieces
+
+
+def _of_character(ids: list[int], marks: list[str], spell: Callable[[Sequence[int]], str]) -> int:
+    """Return how many tokens make up the first character, where one is less; else 1."""
+    if _REPLACED not in spell(ids[:1]):
+        return 1
+    for count in range(2, _PARTS + 1):
+        if len(set(marks[:count])) == 1 and _REPLACED not in spell(ids[:count]):
+            return min(count, len(ids))
+    return 1
+
+
+def _or_part(text: str) -> str:
+    """Return a text, or a sign for what is a part of a character alone."""
+    return text if text.strip(_REPLACED) or not text else "\N{HORIZONTAL ELLIPSIS}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,8 +171,8 @@ class TextProcessor(TokenProcessor):
 
         hidden, unknown = self.tokenizer.mask_token_id, self.tokenizer.unk_token_id
 
-        def spell(token: int) -> str:
-            return str(self.tokenizer.decode([token]))
+        def spell(tokens: Sequence[int]) -> str:
+            return str(self.tokenizer.decode(list(tokens))) if len(tokens) else ""
 
         return Words(texts_in(batch, corrupted, spell, hidden, unknown))
 

@@ -98,12 +98,13 @@ def _differences(comparison: Comparison) -> Markup:
         p_value = "below 0.001" if pair.p_value < 0.001 else f"{pair.p_value:.3f}"
         row = [f"{pair.one} over {pair.other}", difference, p_value, verdict]
         groups.setdefault(column(pair.labels, results.counts[pair.labels]), []).append(row)
+    several = len(comparison.pairs) > 1
+    adjusted = f" p is adjusted for all {len(comparison.pairs)} comparisons (Holm 1979)."
     words = (
-        "Differences are paired over draws of labels and tested records; each interval is one of "
-        f"95%. p is adjusted for all {len(comparison.pairs)} comparisons (Holm 1979), and a "
-        "difference is called clear where it is 0.05 or less. "
-        f"Labels were drawn {results.seeds} times at each number, the same for all runs; tested "
-        f"were {len(results.truth):,} {results.unit}."
+        f"Differences are paired over draws of labels and test {results.unit}; each interval is "
+        f"one of 95%.{adjusted if several else ''} A difference is called clear where p is 0.05 or "
+        f"less. Labels were drawn {results.seeds} times at each number, the same for all runs; the "
+        f"test is on {len(results.truth):,} {results.unit}."
     )
     return tag(
         "section",

@@ -246,10 +246,12 @@ def certainty(found: list[Gain]) -> list[str]:
     if any(gain.comparison.validated for gain in found):
         chosen = (
             f"The best alternative was chosen by {_how_chosen(found[0])}; where another did better "
-            "on the tested, a gain is counted over that one."
+            f"on the test {found[0].unit}, a gain must be one over that, too."
         )
         if not all(gain.comparison.validated for gain in found):
-            chosen += " One without cross-validation takes part by its score on the tested."
+            chosen += (
+                f" One without cross-validation counts by its score on the test {found[0].unit}."
+            )
     else:
         chosen = "The best alternative is the one with the highest score."
     over = "other labels and other" if found[0].labels else "other"

@@ -66,9 +66,9 @@ def _protocol(results: Results) -> str:
             f"Labels were drawn {results.seeds} times at each number, the same for all candidates. "
         )
     return (
-        f"{drawn}Tested were {tested}{classes}. {PROTOCOLS[results.task].how} Intervals cover "
-        "the draw of the labels (Student's t) and that of the tested (bootstrap). The verdict "
-        f"compares the {results.metric.name}, paired, with the best alternative, chosen inside the "
+        f"{drawn}The test is on {tested}{classes}. {PROTOCOLS[results.task].how} Intervals cover "
+        f"the draw of the labels (Student's t) and of the test {results.unit} (bootstrap). The "
+        f"verdict compares the {results.metric.name}, paired, with the best alternative, chosen in the "
         "training labels where something is fitted; it claims a gain only over every alternative "
         "and after the correction for several comparisons."
     )

@@ -56,6 +56,12 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
     "light": [command for command in _ENCODER if command[0] != "compare"],
     "writer": [("generate", "{run}", "--prompt", "the fox", "--tokens", "3"), ("info", "{run}")],
     "stars": [*_ENCODER, *_HEAD],
+    "shop": [
+        ("recommend", "{run}", "--history", "i1,i2", "--out", "{out}.csv"), ("info", "{run}"),
+        ("recommend", "{run}", "--user", "u1"),
+        ("embed", "{run}", "{runs}/events.csv", "--out", "{out}.npy"),
+        ("evaluate", "{run}", "--alternatives-budget", "1s", "--out", "{out}.html"),
+    ],
     "begun": [("pretrain", "--resume", "--out", "{run}"), ("info", "{run}"),
               ("embed", "{run}", "{runs}/texts.txt", "--out", "{out}.npy")],
     "tuning": [("finetune", "x", "--train", "x", "--resume", "--out", "{run}"), ("info", "{run}")],
@@ -78,6 +84,14 @@ def make_runs(folder: Path) -> None:
     hs.pretrain(texts, out=out("light"), budget="2steps", **light)
     writer = {**SMALL, "encoder": "gpt"}
     hs.pretrain(texts, out=out("writer"), objective="clm", budget="2steps", **writer)
+    events = str(folder / "events.csv")
+    bought = [f"u{n % 12},i{(n * 7 + n // 12) % 15},{n}" for n in range(72)]
+    Path(events).write_text("\n".join(["user_id,item_id,timestamp", *bought]) + "\n")
+    items = {"encoder_options": SMALL["encoder_options"], "tracker": "none", "embeddings": "none"}
+    hs.pretrain(events, out=out("shop"), budget="2steps", **items)
+    parts = [{"name": "pre-trained", "settings": {}, "weight": 1.0},
+             {"name": "popularity", "settings": {}, "weight": 0.5}]  # fmt: skip
+    Path(out("shop"), "ranking.json").write_text(json.dumps({"parts": parts}))
     tuning = {"train": labeled, "tracker": "none", "alternatives": False}
     hs.finetune(out("mlm"), out=out("stars"), budget="2steps", **tuning)
     hs.embed(out("mlm"), texts, out=out("vectors.npy"))
@@ -133,6 +147,7 @@ def typical(runs: Path) -> dict[str, dict[str, tuple[str, ...]]]:
             "run": mlm, **measured, "from_scratch": ("--from-scratch=off",),
             "alternatives_budget": ("--alternatives-budget=1s",),
         },
+        "recommend": {"run": (str(runs / "shop"),), "history": ("--history=i1,i2",)},
         "compare": {"runs": mlm, **measured},
         "label": {
             "run": mlm, "unlabeled": (f"--unlabeled={texts}",), "n": ("--n=5",),

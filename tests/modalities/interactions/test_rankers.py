@@ -216,8 +216,38 @@ def test_tuning_says_what_was_cut_short() -> None:
     tuned = tune(slit.Slit, train, train, targets, said.append, seconds=0)
     assert tuned.tried == 1
     assert said == [
-        "SLIT: 1 settings were tried in 0 s; 'recency' and what follows it in recency, column, "
-        "penalty, future, past were left as they were."
+        "SLIT: 1 setting was tried in 0 s; other values of 'recency', 'column', 'penalty', "
+        "'future', 'past' were left out."
+    ]
+
+
+def test_what_takes_little_is_tried_although_the_rest_is_cut_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first fit takes 60 of 100 seconds, ranking one."""
+    now = 0.0
+    fit, score = ease.Ease._weights, Validation.score
+
+    def fitted(made: ease.Ease, penalty: float) -> np.ndarray:
+        nonlocal now
+        now += 60
+        return fit(made, penalty)
+
+    def scored(validation: Validation, ranker: LinearRanker) -> float:
+        nonlocal now
+        now += 1
+        return score(validation, ranker)
+
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setattr(ease.Ease, "_weights", fitted)
+    monkeypatch.setattr(Validation, "score", scored)
+    train, targets = chains()
+    said: list[str] = []
+    tuned = tune(ease.Ease, train, train, targets, said.append, seconds=100)
+    assert tuned.tried > 1
+    assert said == [
+        f"EASE: {tuned.tried} settings were tried in 100 s; other values of 'penalty' were left "
+        "out."
     ]
 
 

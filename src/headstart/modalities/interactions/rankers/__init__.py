@@ -55,9 +55,11 @@ class Kind(Protocol):
 
     Attributes:
         name: of its rankers.
+        costly: the settings whose change takes as long as the first fit; others take little.
     """
 
     name: ClassVar[str]
+    costly: ClassVar[frozenset[str]]
 
     def __init__(self, train: Sequences, say: Say) -> None: ...
 

@@ -50,6 +50,7 @@ class Ease:
 
     name: ClassVar[str] = "EASE"
     defaults: ClassVar[Settings] = Settings()
+    costly: ClassVar[frozenset[str]] = frozenset({"penalty"})
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {
         "recency": (0.45, 0.6, 0.75, 0.9, 1.0),
         "penalty": (30.0, 100.0, 250.0, 700.0, 2000.0),

@@ -61,6 +61,7 @@ class MarkovMix:
 
     name: ClassVar[str] = "lagged Markov mix"
     defaults: ClassVar[Settings] = Settings()
+    costly: ClassVar[frozenset[str]] = frozenset()
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {
         "recency": (0.3, 0.45, 0.6, 0.75, 0.9),
         "decay": (0.3, 0.5, 0.65, 0.8, 0.9),

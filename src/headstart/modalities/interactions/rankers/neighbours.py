@@ -40,6 +40,7 @@ class Neighbours:
 
     name: ClassVar[str] = "item-kNN"
     defaults: ClassVar[Settings] = Settings()
+    costly: ClassVar[frozenset[str]] = frozenset()
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {
         "recency": (0.45, 0.6, 0.75, 0.9, 1.0),
         "shrinkage": (0.0, 5.0, 20.0, 80.0),

@@ -27,6 +27,7 @@ class Popularity:
 
     name: ClassVar[str] = "popularity"
     defaults: ClassVar[Settings] = Settings()
+    costly: ClassVar[frozenset[str]] = frozenset()
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
     def __init__(self, train: Sequences, say: Say = print) -> None:
@@ -60,6 +61,7 @@ class RecentPopularity:
 
     name: ClassVar[str] = "recent popularity"
     defaults: ClassVar[RecentSettings] = RecentSettings()
+    costly: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, train: Sequences, say: Say = print) -> None:
         self._train = train

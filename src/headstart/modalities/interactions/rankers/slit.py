@@ -84,6 +84,7 @@ class Slit:
 
     name: ClassVar[str] = "SLIT"
     defaults: ClassVar[Settings] = Settings()
+    costly: ClassVar[frozenset[str]] = frozenset({"past", "future", "penalty"})
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {
         "recency": (0.45, 0.6, 0.7, 0.8, 0.9),
         "column": (0.0, 0.125, 0.25, 0.375),

@@ -105,8 +105,8 @@ def tune(
         ranker = MarkovMix(train).fit(tuned.chosen)
 
     The defaults come first. Then one setting after the other is moved along its grid as long as
-    that helps, twice through all of them. When the time is nearly up, the best so far is taken, and
-    ``say`` is given what was left out.
+    that helps, twice through all of them. What would take longer than the time that is left is not
+    tried, and ``say`` is given what was left out.
 
     Args:
         train: what is fitted on, without the targets.
@@ -120,26 +120,29 @@ def tune(
     made = kind(train, say)
     chosen = made.defaults
     ranker = made.fit(chosen)
+    fitting = time.monotonic() - start
     best, tried = validation.score(ranker), {chosen}
-    slowest = time.monotonic() - start
+    scoring = time.monotonic() - start - fitting
     grid = {name: _with(values, getattr(chosen, name)) for name, values in made.grid.items()}
+    left_out: dict[str, None] = {}
     for name in list(grid) * _ROUNDS:
+        takes = scoring + (fitting if name in made.costly else 0.0)
         for direction in (1, -1):
             for value in _onward(grid[name], getattr(chosen, name), direction):
                 candidate = replace(chosen, **{name: value})
                 if candidate in tried:
                     break
-                began = time.monotonic()
-                if began - start + slowest > seconds:
-                    say(_cut_short(kind.name, len(tried), name, list(grid), seconds))
-                    return Tuned(ranker, chosen, best, len(tried), began - start)
+                if time.monotonic() - start + takes > seconds:
+                    left_out[name] = None
+                    break
                 fitted = made.fit(candidate)
                 score = validation.score(fitted)
                 tried.add(candidate)
-                slowest = max(0.5 * slowest, time.monotonic() - began)
                 if score <= best:
                     break
                 ranker, best, chosen = fitted, score, candidate
+    if left_out:
+        say(_cut_short(kind.name, len(tried), list(left_out), seconds))
     return Tuned(ranker, chosen, best, len(tried), time.monotonic() - start)
 
 
@@ -154,8 +157,7 @@ def _onward(values: list[Any], current: Any, direction: int) -> Iterator[Any]:
     yield from values[place + 1 :] if direction > 0 else reversed(values[:place])
 
 
-def _cut_short(name: str, tried: int, setting: str, grid: list[str], seconds: float) -> str:
-    return (
-        f"{name}: {tried} settings were tried in {seconds:.0f} s; '{setting}' and what follows it "
-        f"in {', '.join(grid)} were left as they were."
-    )
+def _cut_short(name: str, tried: int, left_out: list[str], seconds: float) -> str:
+    counted = f"{tried} setting was" if tried == 1 else f"{tried} settings were"
+    names = ", ".join(f"'{each}'" for each in left_out)
+    return f"{name}: {counted} tried in {seconds:.0f} s; other values of {names} were left out."

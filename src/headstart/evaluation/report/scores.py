@@ -69,6 +69,6 @@ def _protocol(results: Results) -> str:
         f"{drawn}The test is on {tested}{classes}. {PROTOCOLS[results.task].how} Intervals cover "
         f"the draw of the labels (Student's t) and of the test {results.unit} (bootstrap). The "
         f"verdict compares the {results.metric.name}, paired, with the best alternative, chosen in "
-        "the training labels where something is fitted; it claims a gain only over every alternative "
-        "and after the correction for several comparisons."
+        "the training labels where something is fitted; it claims a gain only over every "
+        "alternative and after the correction for several comparisons."
     )

@@ -11,7 +11,7 @@ from PIL import Image
 
 import headstart as hs
 from headstart.errors import HeadstartError
-from headstart.modalities.text.preview import texts_in
+from headstart.modalities.tokens.preview import sequences_in
 from headstart.training import pretrain as pretraining
 from headstart.verbs.previewing import Preview, _joined
 
@@ -92,7 +92,7 @@ def test_the_bytes_of_a_character_are_one_piece() -> None:
     targets = torch.full_like(ids, -100)
     hidden = ids.clone()
     hidden[0, 2], targets[0, 2] = 0, ids[0, 2]
-    (rows,) = texts_in(
+    (rows,) = sequences_in(
         {"input_ids": ids, "mask": whole},
         {"input_ids": hidden, "targets": targets},
         lambda tokens: bytes(tokens).decode("utf-8", "replace"),

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from headstart.batch import IGNORE, Batch
-from headstart.modalities.text.preview import PIECES, texts_in
+from headstart.modalities.text.scripts import have_spaces
+from headstart.modalities.tokens.preview import PIECES, sequences_in
 
 WORDS = ["[PAD]", "[MASK]", "the", "river", "rose", "cup"]
 
@@ -14,7 +15,7 @@ def spelled(words):
 
 
 def rows_of(batch: Batch, corrupted: Batch) -> list[list[dict]]:
-    return texts_in(batch, corrupted, spelled(WORDS), 1)
+    return sequences_in(batch, corrupted, spelled(WORDS), 1, have_spaces=have_spaces)
 
 
 def batch_of(*rows: list[int]) -> Batch:
@@ -71,7 +72,7 @@ def test_pieces_are_spaced_where_a_text_has_its_spaces(words: list[str], spaced:
     batch = batch_of([1, 3, 4])
     batch["input_ids"] = torch.tensor([[0, 2, 3]])
     read = {**batch, "input_ids": torch.tensor([[1, 2, 3]])}
-    ((original, seen),) = texts_in(batch, read, spelled(words), 1)
+    ((original, seen),) = sequences_in(batch, read, spelled(words), 1, have_spaces=have_spaces)
     assert original["spaced"] is spaced
     assert seen["spaced"] is spaced
 
@@ -79,6 +80,6 @@ def test_pieces_are_spaced_where_a_text_has_its_spaces(words: list[str], spaced:
 def test_unknown_words_are_marked_unless_they_are_hidden() -> None:
     batch = batch_of([2, 3, 5])
     read = {**batch, "input_ids": torch.tensor([[2, 1, 5]])}
-    ((original, seen),) = texts_in(batch, read, spelled(WORDS), 1, unknown=5)
+    ((original, seen),) = sequences_in(batch, read, spelled(WORDS), 1, unknown=5)
     assert [piece[1] for piece in original["pieces"]] == ["", "", "unknown"]
     assert [piece[1] for piece in seen["pieces"]] == ["", "hidden", "unknown"]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from headstart.batch import Batch, Rows
 from headstart.data.store import stream
 from headstart.errors import HeadstartError
 from headstart.files import write_json
-from headstart.modalities import Processor, TokenProcessor, Vocabulary
+from headstart.modalities import Processor, TokenProcessor, Vocabulary, Words
 from headstart.modalities.interactions.content import INTERACTIONS
 from headstart.modalities.interactions.views import VIEWS, check_views
 from headstart.modalities.tokens.batching import by_length
@@ -121,10 +122,17 @@ class ItemProcessor(TokenProcessor):
         check_views(kind)
         return VIEWS[kind](batch, generator, PAD, MASK)
 
-    def spell(self, number: int) -> str:
-        """Return the name of an id."""
+    def show(self, batch: Batch, corrupted: Batch, views: Mapping[str, Tensor]) -> Words:
+        """Return the sequences as items, and below each the network's input and targets."""
+        from headstart.modalities.tokens.preview import sequences_in
+
+        return Words(sequences_in(batch, corrupted, self.spell, MASK, UNKNOWN))
+
+    def spell(self, numbers: Sequence[int]) -> str:
+        """Return the names of ids."""
         special = {PAD: "", MASK: "[MASK]", UNKNOWN: "[UNKNOWN]"}
-        return special[number] if number < FIRST else self.names[number - FIRST]
+        named = [special[n] if n < FIRST else self.names[n - FIRST] for n in numbers]
+        return " ".join(filter(None, named))
 
     def save(self, folder: Path) -> None:
         """Write ``items.json``, and the counts."""

@@ -167,14 +167,15 @@ class TextProcessor(TokenProcessor):
 
     def show(self, batch: Batch, corrupted: Batch, views: Mapping[str, torch.Tensor]) -> Words:
         """Return the texts as tokens, and below each the network's input and targets."""
-        from headstart.modalities.text.preview import texts_in
+        from headstart.modalities.text.scripts import have_spaces
+        from headstart.modalities.tokens.preview import sequences_in
 
         hidden, unknown = self.tokenizer.mask_token_id, self.tokenizer.unk_token_id
 
         def spell(tokens: Sequence[int]) -> str:
             return str(self.tokenizer.decode(list(tokens))) if len(tokens) else ""
 
-        return Words(texts_in(batch, corrupted, spell, hidden, unknown))
+        return Words(sequences_in(batch, corrupted, spell, hidden, unknown, have_spaces))
 
     def units(self, record: Mapping[str, Any], length: int) -> TextUnits:
         """Return the words of a text."""

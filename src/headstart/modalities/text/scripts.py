@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import regex
@@ -133,3 +133,11 @@ def _share(texts: Iterable[str], scripts: Iterable[str]) -> float:
         return 0.0
     found = re.findall(f"[{characters(unspaced(LETTERS + MARKS, scripts))}]+", joined)
     return sum(map(len, found)) / len(joined)
+
+
+def have_spaces(pieces: Sequence[str]) -> bool:
+    """Return whether nothing stands between pieces of a text.
+
+    Some begin with a space, which is theirs, or none needs one.
+    """
+    return any(piece[:1].isspace() for piece in pieces) or is_unspaced(["".join(pieces)])

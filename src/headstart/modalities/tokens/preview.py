@@ -1,4 +1,4 @@
-"""Texts of a corrupted batch as marked tokens, for display."""
+"""Sequences of a corrupted batch as marked tokens, for display."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import torch
 from torch import Tensor
 
 from headstart.batch import IGNORE, Batch
-from headstart.modalities.text.scripts import is_unspaced
 
-#: Most tokens of a text, and of a character.
+#: Most tokens of a sequence, and of a character.
 PIECES, _PARTS = 60, 4
-#: Stands in a text for bytes that are no character.
+#: Stands for bytes that are no character.
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
-def texts_in(
+def sequences_in(
     batch: Batch,
     corrupted: Batch,
     spell: Callable[[Sequence[int]], str],
     hidden: int | None,
     unknown: int | None = None,
+    have_spaces: Callable[[Sequence[str]], bool] = lambda pieces: False,
 ) -> list[list[dict[str, Any]]]:
-    """Return each text and its corruptions as rows of tokens, the original first.
+    """Return each sequence and its corruptions as rows of tokens, the original first.
 
     A row is ``{"name": str, "pieces": [[text, mark, answer], ...], "spaced": bool}``, as of
     :class:`headstart.modalities.appearance.Words`; a piece is a token.
@@ -34,7 +34,8 @@ def texts_in(
         corrupted: after it; each of its tensors ``.../input_ids`` gives a row.
         spell: returns the text of token ids; a part of a character has a replacement in it.
         hidden: the id of the mask token, if there is one.
-        unknown: the id that stands for words the tokenizer does not know, if there is one.
+        unknown: the id that stands for what the vocabulary does not have, if there is one.
+        have_spaces: whether nothing stands between pieces, since the spaces are theirs.
     """
 
     def blind(ids: Tensor) -> list[str]:
@@ -78,14 +79,13 @@ def texts_in(
                     "pieces": _pieces(ids, real, spell, marks, answers),
                 }
             )
-        texts.append([{**row, "spaced": _have_spaces(row["pieces"])} for row in rows])
+        texts.append([{**row, "spaced": have_spaces(_texts(row["pieces"]))} for row in rows])
     return texts
 
 
-def _have_spaces(pieces: list[list[str]]) -> bool:
-    """Return whether nothing stands between pieces: some begin with a space, or none needs one."""
-    texts = [text for text, mark, _ in pieces if mark not in ("hidden", "unknown")]
-    return any(text[:1].isspace() for text in texts) or is_unspaced(["".join(texts)])
+def _texts(pieces: list[list[str]]) -> list[str]:
+    """Return the texts of pieces that stand for themselves."""
+    return [text for text, mark, _ in pieces if mark not in ("hidden", "unknown")]
 
 
 def _pieces(

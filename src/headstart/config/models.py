@@ -121,7 +121,7 @@ class EvaluateConfig(SplitOptions, TaskOptions):
     """Measure how good the frozen features are with few labels."""
 
     run: Place = Field(..., description="Folder of a pre-training run.")
-    train: Source = Field("", description="Labeled records; split for you if there is no --test.")
+    train: Source = Field("", description="Labeled records, split if no --test; unused for items.")
     test: OptionalSource = Field(None, description="Labeled records that only the score sees.")
     task: str = Field(
         "auto", description="Evaluation protocol; auto looks at the labels (see docs)."

@@ -75,7 +75,7 @@ class Run(RunFolder):
             )
         return vectors
 
-    def evaluate(self, train: Any, **options: Any) -> Answer:
+    def evaluate(self, train: Any = "", **options: Any) -> Answer:
         """Same as :func:`headstart.evaluate` on this run."""
         return judging.evaluate(self, train=train, **options)
 

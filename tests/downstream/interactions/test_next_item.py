@@ -131,3 +131,13 @@ def test_users_with_labels_are_classified_beside_bags_of_items(run: Path, tmp_pa
     report = hs.evaluate(str(run), train=str(labeled), quick=True, out=str(tmp_path / "r.html"))
     names = {score["candidate"] for score in report.to_dict()["scores"]}
     assert {"pre-trained", "bag of items", "reduced bag of items"} <= names
+
+
+def test_records_in_which_users_have_other_items_are_refused(
+    run: Path, bought: Path, tmp_path: Path
+) -> None:
+    lines = bought.read_text().splitlines()
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join([lines[0], *lines[2:]]) + "\n")
+    with pytest.raises(HeadstartError, match="what is tested may have been seen"):
+        hs.evaluate(str(run), test=str(other), out=str(tmp_path / "report.html"))

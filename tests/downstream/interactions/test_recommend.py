@@ -68,9 +68,12 @@ def test_whom_it_is_for_is_named_once(run: Path) -> None:
 
 
 def test_unknown_items_of_a_history_are_told(run: Path) -> None:
+    with pytest.raises(HeadstartError, match="none of the items of"):
+        hs.recommend(str(run), history="zzz")
+    assert items(hs.recommend(str(run), history=" i4 , i5", top=1)) == ["i6"]
     found = hs.recommend(str(run), history="i4,no such item,i5", top=1)
     assert items(found) == ["i6"]
-    assert "1 items of the histories are not in the catalogue" in str(found)
+    assert "1 item of the histories not in the catalogue" in str(found)
 
 
 def test_what_stands_beside_the_network_ranks_with_it(run: Path, tmp_path: Path) -> None:
@@ -88,6 +91,9 @@ def test_what_stands_beside_the_network_ranks_with_it(run: Path, tmp_path: Path)
     assert items(both)[0] == items(alone)[0] == "i6"
     scores = [each.to_dict()["recommendations"][0]["score"] for each in (both, alone)]
     assert scores[0] != scores[1]
+    (copy / "ranking.json").write_text(json.dumps({"parts": []}))
+    with pytest.raises(HeadstartError, match="names no ranker"):
+        hs.recommend(str(copy), history="i4,i5")
     parts[1]["settings"] = {"no such": 1}
     (copy / "ranking.json").write_text(json.dumps({"parts": parts}))
     with pytest.raises(HeadstartError, match=r"ranking.json.*evaluate"):

@@ -172,3 +172,21 @@ def test_what_training_may_see_ends_before_what_is_tested(tmp_path: Path) -> Non
     timeless = records.remove_columns(["times"])
     with pytest.raises(HeadstartError, match="needs the time of each event"):
         InteractionsModality(InteractionOptions(hold_out="time")).trained_on(timeless)
+
+
+def test_a_label_is_that_of_its_user_also_in_sessions_and_names_may_have_marks(
+    tmp_path: Path,
+) -> None:
+    rows = ["bob,1,1,yes", "bob#1,2,1,no", "C#,3,1,no", "bob,4,900,yes"]
+    path = events(tmp_path, *rows, head="user_id,item_id,timestamp,label")
+    modality = InteractionsModality()
+    records = modality.read([str(path)], SourceOptions(), Audit())
+    assert dict(zip(records["id"], records["label"], strict=True)) == {
+        "bob": "yes", "bob#1": "no", "C#": "no",
+    }  # fmt: skip
+    modality = InteractionsModality(InteractionOptions(session_gap=100))
+    records = modality.read([str(path)], SourceOptions(), Audit())
+    assert dict(zip(records["id"], records["label"], strict=True))["bob#2"] == "yes"
+    timeless = events(tmp_path, "a,1", "a,2", head="user_id,item_id")
+    with pytest.raises(HeadstartError, match="session_gap needs the time"):
+        read(timeless, session_gap=100)

@@ -35,6 +35,8 @@ def restored(
     Raises:
         KeyError, TypeError, ValueError: the description is damaged.
     """
+    if not parts:
+        raise ValueError("it names no ranker")
     kinds = {each.name: each for each in KINDS}
     rankers: list[Ranker] = []
     for part in parts:

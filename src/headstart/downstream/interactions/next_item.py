@@ -99,9 +99,10 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
         },
         samples=_samples(blend or network, parts, processor, keep_seen),
     )
-    _keep_choice(opened.run, blend)
+    if not (config.test or config.train):
+        _keep_choice(opened.run, blend)
     out = Path(config.out) if config.out else RunFolder(store_of(opened.run.folder)).report_file
-    audits = {**opened.run.audits(), "tested": audit.summary()}
+    audits = {**opened.run.audits(), **({"tested": audit.summary()} if audit.kept else {})}
     write_page(result, out, opened.run, command("evaluate", config, ["run"]), audits)
     write_json(out.with_suffix(".json"), result.summary())
     opened.say(f"the report is in {out}, and its figures beside it")
@@ -131,13 +132,38 @@ def _records(opened: OpenedRun, config: EvaluateConfig, audit: Audit, notes: lis
     Raises:
         HeadstartError: no source is named, and that of the run cannot be read any more.
     """
-    source = config.test or config.train
+    source, failed = config.test or config.train, list[str]()
+    own = pretraining_records(opened.run, opened.modality, failed)
     if source:
-        return opened.modality.read([source], config.without_label(), audit)
-    records = pretraining_records(opened.run, opened.modality, notes)
-    if records is None:
-        raise HeadstartError(f"{notes[-1]} Name them with --train.")
-    return records
+        records = opened.modality.read([source], config.without_label(), audit)
+        if own is None:
+            notes.append("The sources of the run cannot be read, so what it saw is not known.")
+        else:
+            _refuse_others(records, own, source)
+        return records
+    if own is None:
+        raise HeadstartError(
+            "the sources of the run cannot be read any more; put them back, or name the same "
+            "records with --train FILE."
+        )
+    notes += failed
+    return own
+
+
+def _refuse_others(records: Dataset, own: Dataset, source: str) -> None:
+    """Refuse records in which a user of the run has other items than in its sources.
+
+    Raises:
+        HeadstartError: what is tested of that user may have been trained on.
+    """
+    known = dict(zip(own["id"], own["items"], strict=True))
+    named = zip(records["id"], records["items"], strict=True)
+    other = [user for user, items in named if user in known and known[user] != items]
+    if other:
+        raise HeadstartError(
+            f"{source}: {len(other):,} users, such as {other[0]!r}, have other items there than "
+            "where the run was trained, so that what is tested may have been seen; leave it out."
+        )
 
 
 def _tuned(

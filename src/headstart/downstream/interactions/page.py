@@ -53,12 +53,12 @@ def write_page(
 
 def _header(found: NextItem, took: Mapping[str, str]) -> Markup:
     tone = _TONES[found.sign]
-    ours, best = found.network, found.best
+    ours, best = found.network, found.closest
     hits = [one.figures()["HR@10"] for one in (ours, best)]
     as_is, shuffled, _ = found.order
     tiles = [
         tile("NDCG@10", f"{found.score(ours).mean:.4f}", _against(found, best), tone),
-        tile("Hit in ten", f"{hits[0]:.1%}", f"against {hits[1]:.1%} of the {best.name}", tone),
+        tile("Hit in ten", f"{hits[0]:.1%}", f"against {hits[1]:.1%} of {best.name}", tone),
         tile(
             "What order is worth", f"{as_is - shuffled:+.4f}", f"shuffled {shuffled:.4f}", "level"
         ),
@@ -68,21 +68,23 @@ def _header(found: NextItem, took: Mapping[str, str]) -> Markup:
 
 
 def _against(found: NextItem, best: RankedCandidate) -> str:
-    return f"against {found.score(best).mean:.4f} of the {best.name}"
+    return f"against {found.score(best).mean:.4f} of {best.name}"
 
 
 def _advice(found: NextItem) -> str:
     if found.blend is not None:
+        gained = found.difference(found.blend, found.best)
+        clear = "and is better on the tested, too" if gained.low > 0 else "with no certain gain"
         return (
-            f"Serve both together: the blend with the {found.best.name} was preferred by the items "
-            "that validate, and `headstart recommend` uses it."
+            f"`headstart recommend` ranks by {found.blend.name}: that is best on what validates, "
+            f"{clear}. `--by network` leaves the others out."
         )
     if found.sign < 0:
         return (
-            f"Serve the {found.best.name}, or train for longer: it ranks better than the network, "
+            f"Serve {found.best.name}, or train for longer: it ranks better than the network, "
             "and costs seconds."
         )
-    return "Serve the network: `headstart recommend RUN --history a,b,c`."
+    return "Serve the network: `headstart recommend RUN --history ITEMS`."
 
 
 def _chart(found: NextItem) -> Markup:
@@ -103,7 +105,11 @@ def _chart(found: NextItem) -> Markup:
 
 
 def _figures(found: NextItem) -> Markup:
-    head = ["", "chosen by", *(f"{name}@{cut}" for cut in CUTS for name in ("HR", "NDCG", "MRR"))]
+    head = [
+        "",
+        "on what validates",
+        *(f"{name}@{cut}" for cut in CUTS for name in ("HR", "NDCG", "MRR")),
+    ]
     rows = []
     for one in found.candidates:
         figures = one.figures()
@@ -111,11 +117,11 @@ def _figures(found: NextItem) -> Markup:
             f"{figures[f'{name}@{cut}']:.4f}" for cut in CUTS for name in ("HR", "NDCG", "MRR")
         ]
         name = tag("strong", one.name) if one.kind != "alternative" else one.name
-        rows.append([name, f"{one.validation:.4f}", *cells, f"{one.milliseconds:.1f} ms"])
+        rows.append([name, f"{one.validation:.4f}", *cells, f"{one.milliseconds:.2f}\u00a0ms"])
     words = (
-        "One item of each user is the right one; all others of the catalogue are wrong. Chosen "
-        "by is the NDCG@10 of the items that validate, by which settings and the best alternative "
-        "were chosen. The last column is the time for a user."
+        "One item of each user is the right one; all others of the catalogue are wrong. First "
+        "the NDCG@10 of the items that validate, by which settings and blends were chosen; last "
+        "the time for a user."
     )
     return tag(
         "section",
@@ -132,7 +138,12 @@ def _lists(candidates: Sequence[RankedCandidate]) -> Markup:
     if not names:
         return Markup("")
     rows = [[one.name, *(f"{one.lists[name]:.3f}" for name in names)] for one in candidates]
-    return table(["", *names], {"": rows})
+    words = (
+        "Of the first ten: the share of the catalogue that anybody is shown (coverage), how "
+        "unequally items are shown (Gini, 0 is alike), the mean percentile of their popularity, and "
+        "novelty (the mean of -log2 of an item's share of the events)."
+    )
+    return tag("div", tag("p", words, class_="small"), table(["", *names], {"": rows}))
 
 
 def _samples(samples: Sequence[Mapping[str, Any]]) -> Markup:

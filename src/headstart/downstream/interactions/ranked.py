@@ -102,10 +102,15 @@ class NextItem(Result):
         return Estimate(float(change.mean()), float(low), float(high))
 
     @cached_property
-    def gain(self) -> Estimate:
-        """What the network gains over the alternative that it gains least over, paired."""
+    def closest(self) -> RankedCandidate:
+        """The alternative that the network gains least over on what is tested."""
         others = [one for one in self.candidates if one.kind == "alternative"]
-        return min((self.difference(self.network, one) for one in others), key=lambda e: e.mean)
+        return min(others, key=lambda one: self.difference(self.network, one).mean)
+
+    @cached_property
+    def gain(self) -> Estimate:
+        """What the network gains over the :attr:`closest` alternative, paired."""
+        return self.difference(self.network, self.closest)
 
     @property
     def sign(self) -> int:
@@ -115,8 +120,8 @@ class NextItem(Result):
     @property
     def verdict(self) -> str:
         """The answer in two sentences."""
-        ours, best = self.score(self.network), self.score(self.best)
-        figures = f"NDCG@10 {ours.mean:.4f} against {best.mean:.4f} of the {self.best.name}"
+        ours, best = self.score(self.network), self.score(self.closest)
+        figures = f"NDCG@10 {ours.mean:.4f} against {best.mean:.4f} of {self.closest.name}"
         change = f"{self.gain.mean:+.4f} [{self.gain.low:+.4f}, {self.gain.high:+.4f}]"
         if self.sign > 0:
             said = f"Yes: pre-training ranks what comes next better ({figures}; {change})."
@@ -129,7 +134,8 @@ class NextItem(Result):
             gained = self.difference(self.blend, self.best)
             said += (
                 f"\nTogether: NDCG@10 {together.mean:.4f}, {gained.mean:+.4f} "
-                f"[{gained.low:+.4f}, {gained.high:+.4f}] over the {self.best.name} alone."
+                f"[{gained.low:+.4f}, {gained.high:+.4f}] over {self.best.name}, which "
+                "does best on what validates."
             )
         return said
 

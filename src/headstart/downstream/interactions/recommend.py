@@ -15,6 +15,7 @@ from headstart.downstream.interactions.choice import restored
 from headstart.downstream.interactions.network import network_of
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.background import pretraining_records
+from headstart.modalities.interactions.content import names_in
 from headstart.modalities.interactions.processor import FIRST, ItemProcessor
 from headstart.modalities.interactions.sequences import Sequences
 from headstart.outputs import store_of
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from headstart.modalities.interactions.options import InteractionOptions
     from headstart.modalities.interactions.rankers import Ranker
 
+#: Latest items of a history among which reasons are looked for.
+_RECENT = 100
 #: Users at once; best items among which different ones are looked for; reasons of an item.
 _ROWS, _POOL, _REASONS = 256, 100, 2
 #: Users that the console shows.
@@ -127,9 +130,11 @@ def recommend(
                 for rank, (item, reason) in enumerate(zip(best, why, strict=True), 1)
             ]
     if unknown:
-        notes.append(f"{unknown:,} items of the histories are not in the catalogue of the run.")
-    for note in notes:
-        say(note)
+        items = "1 item" if unknown == 1 else f"{unknown:,} items"
+        notes.append(f"{items} of the histories not in the catalogue of the run, and left out.")
+    if plan.out:  # the rows alone are written
+        for note in notes:
+            say(note)
     return Recommendations(rows, notes)
 
 
@@ -151,7 +156,13 @@ def _users(
             f"{what}; give one of --history ITEMS for a new user, --user NAME or --users FILE."
         )
     if plan.history:
-        return [("new user", [item for each in plan.history for item in each.split(",") if item])]
+        typed = [item for each in plan.history for item in names_in(each) or []]
+        if not set(typed) & cast(ItemProcessor, opened.processor).ids.keys():
+            raise HeadstartError(
+                "none of the items of --history is in the catalogue of the run; write them as its "
+                "sources do, with commas between them."
+            )
+        return [("new user", typed)]
     if plan.users is not None:
         records = opened.modality.read([plan.users], plan, Audit())
         return list(zip(records["id"], records["items"], strict=True))
@@ -260,6 +271,7 @@ def _reasons(
     ranker: Ranker, history: np.ndarray, scores: np.ndarray, best: np.ndarray
 ) -> Sequence[np.ndarray]:
     """Return for each item the items of the history without which it would score less."""
+    history = history[-_RECENT:]
     if len(history) < 2:
         return [history[:1]] * len(best)
     without = ranker.scores([np.delete(history, index) for index in range(len(history))])

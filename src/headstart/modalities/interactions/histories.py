@@ -90,11 +90,11 @@ def events_of(rows: Dataset, audit: Audit, options: InteractionOptions) -> Event
     return Events(user_codes, item_codes, found, user_names, item_names)
 
 
-def gathered(events: Events, audit: Audit, options: InteractionOptions, seed: int) -> Events:
+def gathered(events: Events, audit: Audit, options: InteractionOptions) -> Events:
     """Return the events sorted by user and time, with rare users and items left out.
 
-    Events of one time keep the order of the file, or a random one. The order of the users is that
-    of their first events.
+    Events of one time keep the order of the file, or a random one, the same in each reading.
+    The order of the users is that of their first events.
     """
     count = len(events.users)
     if events.times is None:
@@ -102,11 +102,17 @@ def gathered(events: Events, audit: Audit, options: InteractionOptions, seed: in
     else:
         ties: Any = np.arange(count)
         if options.ties == "shuffle":
-            ties = np.random.default_rng(derive(seed, "ties")).permutation(count)
+            ties = np.random.default_rng(derive(0, "ties")).permutation(count)
         order = np.lexsort((ties, events.times, events.users))
     events = events.select(order)
     _tell_ties(events, audit, options)
+    before = len(events.users)
     events = _without_repeats(events, options)
+    if len(events.users) < before:
+        audit.notes.append(
+            f"{before - len(events.users):,} of {before:,} events repeat an item and are left out "
+            f"(interactions.repeats={options.repeats})."
+        )
     return _cored(events, audit, options)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -80,8 +81,12 @@ class InteractionsModality(Modality):
         key = repr((tuple(sources), sorted(options.columns.items()), self.options))
         name = f"sequences-{hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()}.arrow"
         path = (cache or Path(tempfile.mkdtemp(dir=scratch()))) / name
+        if labels and self.options.session_gap is not None:  # a session has its user's label
+            labels = {name: labels.get(name.rpartition("#")[0], "") for name in found[0]}
         records = _stored(path, wanted, found, labels)
         audit.kept = earlier + len(records)
+        # A sequence may be gathered from several sources, so that none has a number of its own.
+        audit.sources = Counter({", ".join(map(str, sources[:3])): len(records)})
         audit.duplicates = self.content.count_repeats(records, audit)
         return records
 
@@ -96,8 +101,12 @@ class InteractionsModality(Modality):
                 "with --column user=COLUMN), or --column items=COLUMN where a row has them all."
             )
         events = events_of(rows, audit, self.options)
-        seed = int(getattr(options, "seed", 0))
-        return sequences_of(gathered(events, audit, self.options, seed), self.options)
+        if self.options.session_gap is not None and events.times is None:
+            raise HeadstartError(
+                "interactions.session_gap needs the time of each event; name its column with "
+                "--column time=COLUMN."
+            )
+        return sequences_of(gathered(events, audit, self.options), self.options)
 
     def inline(self, values: list[str]) -> Dataset:
         """Return histories that were typed as ``"12,7,9"``, the latest item last."""
@@ -167,10 +176,8 @@ class InteractionsModality(Modality):
     # -- what it looks like, and what it is compared with ----------------------------------------
 
     def preview(self, records: Dataset, side: int) -> list[Preview]:
-        """Return the latest items of each sequence."""
-        return [
-            Preview(cut(" ".join(items[::-1]), LETTERS) or "(empty)") for items in records["items"]
-        ]
+        """Return the latest items of each sequence, in the order of time."""
+        return [Preview(_latest(items) or "(empty)") for items in records["items"]]
 
     def baselines(
         self,
@@ -186,6 +193,16 @@ class InteractionsModality(Modality):
         from headstart.modalities.interactions.bags import bags
 
         return bags(background, train, test, seed=seed)
+
+
+def _latest(items: list[str]) -> str:
+    """Return as many of the last items as a preview has room for."""
+    shown: list[str] = []
+    for item in reversed(items):
+        if sum(map(len, shown)) + len(shown) + len(item) > LETTERS:
+            return " ".join(["...", *reversed(shown)]) if shown else cut(item, LETTERS)
+        shown.append(item)
+    return " ".join(reversed(shown))
 
 
 def _labels(rows: Dataset) -> dict[str, str]:
@@ -213,9 +230,7 @@ def _stored(
             part = slice(start, start + 4096)
             columns: list[list[object]] = [list(items[part]), list(times[part])]
             if labels:
-                columns.append(
-                    [labels.get(name.rpartition("#")[0] or name) for name in names[part]]
-                )
+                columns.append([labels.get(name) or None for name in names[part]])
             writer.add(names[part], columns)
         writer.close()
     return writer.open(path)

@@ -9,7 +9,8 @@ import numpy as np
 
 from headstart.data.content import Effort
 from headstart.data.store import stream
-from headstart.data.survey import counted, quantiles
+from headstart.data.survey import NAMED, in_words, quantiles
+from headstart.pages.tables import Table
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -45,13 +46,19 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
     if counts:
         audit.findings["tables"] = [
             *audit.findings.get("tables", []),
-            counted("Commonest items", dict(counts.most_common(10))).plain(),
+            _commonest(counts).plain(),
         ]
     if names:
         audit.notes.append(
             f"{', '.join(names)}: more than {int(bound):,} events, {_TIMES} times the median and "
             "more; such a user may be a program or a shared account."
         )
+
+
+def _commonest(counts: Counter[str]) -> Table:
+    total = counts.total()
+    rows = [[name, f"{n:,}", in_words(n / total)] for name, n in counts.most_common(NAMED)]
+    return Table("Commonest items", rows, ["", "events", "share of all"])
 
 
 def _share_of_top(counts: Counter[str]) -> float:

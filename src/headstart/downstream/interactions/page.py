@@ -140,8 +140,8 @@ def _lists(candidates: Sequence[RankedCandidate]) -> Markup:
     rows = [[one.name, *(f"{one.lists[name]:.3f}" for name in names)] for one in candidates]
     words = (
         "Of the first ten: the share of the catalogue that anybody is shown (coverage), how "
-        "unequally items are shown (Gini, 0 is alike), the mean percentile of their popularity, and "
-        "novelty (the mean of -log2 of an item's share of the events)."
+        "unequally items are shown (Gini, 0 is alike), the mean percentile of their popularity, "
+        "and novelty (the mean of -log2 of an item's share of the events)."
     )
     return tag("div", tag("p", words, class_="small"), table(["", *names], {"": rows}))
 

@@ -5,7 +5,8 @@
 `make test` runs a sample of the same generators, which lie in tests/robustness. Each case is one
 command in this process on tiny runs. An answer is right if it exits with 0, 1 or 2 within a minute,
 and if a refusal has at most 300 characters, names what to do, leaves no file behind, and loses no
-good record. All cases take some hours; `--cases` draws that many of each kind. Every answer is
+good record. All cases take some hours; `--cases` draws that many of each kind,
+and `--first` and `--last` divide them among processes. Every answer is
 written to FOLDER/answers.jsonl.
 """
 
@@ -45,6 +46,8 @@ def main() -> None:
     parser.add_argument("kinds", nargs="*", default=["damages", "values", "inputs"])
     parser.add_argument("--cases", type=int, help="cases of each kind; all by default")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="case to begin with, of each kind")
+    parser.add_argument("--last", type=int, help="case to end before, of each kind")
     parser.add_argument("--out", type=Path, default=Path("runs/robustness"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -69,7 +72,7 @@ def main() -> None:
         with open(options.out / "answers.jsonl", "w", encoding="utf-8") as log:
             for kind in options.kinds:
                 found, prepare = kinds[kind]
-                cases = list(found)
+                cases = list(found)[options.first : options.last]
                 if options.cases is not None and options.cases < len(cases):
                     cases = random.Random(options.seed).sample(cases, options.cases)
                 counts: Counter[str] = Counter()

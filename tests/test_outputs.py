@@ -160,11 +160,12 @@ LEAST = {
     "embed": {"run": "run", "inputs": ["{0}"]},
     "search": {"run": "run", "inputs": ["{0}"], "query": "?"},
     "explain": {"run": "run", "inputs": ["{0}"]},
+    "recommend": {"run": "run", "users": "{0}"},
     "generate": {"run": "run", "prompt": "{0}"},
 }
 ENDINGS = {
     **dict.fromkeys(("evaluate", "compare", "audit", "explain", "preview"), "html"),
-    **dict.fromkeys(("label", "predict", "search"), "csv"),
+    **dict.fromkeys(("label", "predict", "search", "recommend"), "csv"),
     "embed": "parquet",
 }
 
@@ -246,5 +247,5 @@ def test_a_place_that_is_not_utf8_is_refused_before_anything_is_done(
     with pytest.raises(HeadstartError, match="option 'run': its name is not UTF-8; rename it"):
         hs.embed(named, ["a text"])
     with pytest.raises(HeadstartError, match="option 'runs': its name is not UTF-8; rename it"):
-        hs.compare("a", named, train=["a text"])
+        hs.compare("a", named, train="labeled.csv")
     assert list(tmp_path.iterdir()) == []

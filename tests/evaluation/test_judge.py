@@ -190,7 +190,7 @@ def test_what_the_pre_training_left_out_is_left_out_again_with_its_own_numbers(t
     source.write_text("one two\none two three\none two three four")
     numbers = {"text": {"quality_numbers": {"min_words": 3}}}
     config = PretrainConfig(
-        sources=[str(source)], out="", quality=["gopher.words"], modality_options=numbers
+        sources=[str(source)], out="run", quality=["gopher.words"], modality_options=numbers
     )
     run = RunFolder.create(tmp_path / "run", "pretrain", config)
     notes: list[str] = []
@@ -203,7 +203,7 @@ def test_sources_that_have_changed_since_the_pre_training_are_told(tmp_path):
     source = tmp_path / "texts" / "a.txt"
     source.parent.mkdir()
     source.write_text("one two\none two three")
-    config = PretrainConfig(sources=[str(source.parent)], out="")
+    config = PretrainConfig(sources=[str(source.parent)], out="run")
     run = RunFolder.create(tmp_path / "run", "pretrain", config)
     run.resolve(sources_state=state_of_sources(config.sources, TextModality().content))
     notes: list[str] = []
@@ -222,7 +222,7 @@ def test_sources_that_have_changed_since_the_pre_training_are_told(tmp_path):
 def test_a_run_of_another_version_is_read_again_or_a_note_says_why_not(quality, tmp_path):
     source = tmp_path / "texts.txt"
     source.write_text("one\ntwo")
-    config = PretrainConfig(sources=[str(source)], out="", quality=quality)
+    config = PretrainConfig(sources=[str(source)], out="run", quality=quality)
     run = RunFolder.create(tmp_path / "run", "pretrain", config)
     options = {**run.config()["options"], "tokenizer": {"kind": "bpe"}}
     del options["modality_options"]

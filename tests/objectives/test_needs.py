@@ -31,7 +31,7 @@ IMAGES = "conv, plain, vit"
         ("text", "conv", f"reads pictures, and the sources hold texts; .* read texts: {TEXTS}"),
         ("text", "resnet18", f"'resnet18' reads pictures.*read texts: {TEXTS}"),
         ("text", "resnet18.a1_in1k", "reads pictures"),
-        ("image", "gpt", f"reads texts, and the sources hold pictures; .*: {IMAGES}"),
+        ("image", "gpt", f"reads texts or sequences, and the sources hold pictures; .*: {IMAGES}"),
     ],
 )
 def test_an_encoder_of_other_data_is_refused_with_those_that_fit(modality, encoder, sentence):

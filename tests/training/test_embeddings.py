@@ -77,7 +77,7 @@ def test_vectors_come_in_the_size_of_the_encoders_own_and_are_counted_once(
     encoder = create_encoder("modernbert", size, text_processor, length=32, seed=0)
     before = table(encoder).detach().clone()
     messages: list[str] = []
-    config = PretrainConfig(sources=[""], out="", budget="1steps")
+    config = PretrainConfig(sources=["a.txt"], out="run", budget="1steps")
     keep_counts(encoder, tmp_path, config, messages.append)
     keep_counts(encoder, tmp_path, config, messages.append)
     assert messages == ["counting which tokens stand together"]
@@ -98,7 +98,7 @@ def test_encoders_without_tokens_are_refused(tmp_path):
     from sklearn.datasets import load_digits
 
     np.savez(tmp_path / "digits.npz", x_train=(load_digits().images[:80] * 15).astype(np.uint8))
-    with pytest.raises(HeadstartError, match="pictures have none, only text; leave it out"):
+    with pytest.raises(HeadstartError, match="pictures have none, only text, interactions; leave it out"):
         hs.pretrain(
             f"{tmp_path / 'digits.npz'}#train",
             out=str(tmp_path / "run"),

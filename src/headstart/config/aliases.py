@@ -38,6 +38,7 @@ ALIASES = {
     **dict.fromkeys(("resume_from", "resume_from_checkpoint"), "resume"),
     **dict.fromkeys(("val_split", "valid_size", "validation_split"), "validation_share"),
     **dict.fromkeys(("test_file", "test_data"), "test"),
+    "data": "users",
     **dict.fromkeys(("classes", "class_names"), "names"),
     **dict.fromkeys(("max_tokens", "max_new_tokens"), "tokens"),
     **dict.fromkeys(("text_column", "text_col", "image_column", "label_col"), "columns"),

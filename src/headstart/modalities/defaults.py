@@ -71,6 +71,6 @@ class Defaults:
     encoder: str
     length: int
     most_epochs: float | None = None
-    encoder_options: Mapping[str, Any] = field(default_factory=dict)
     objective_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     patient: bool = False
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)

@@ -98,7 +98,7 @@ def test_encoders_without_tokens_are_refused(tmp_path):
     from sklearn.datasets import load_digits
 
     np.savez(tmp_path / "digits.npz", x_train=(load_digits().images[:80] * 15).astype(np.uint8))
-    with pytest.raises(HeadstartError, match="pictures have none, only text, interactions; leave it out"):
+    with pytest.raises(HeadstartError, match="have none, only text, interactions; leave it out"):
         hs.pretrain(
             f"{tmp_path / 'digits.npz'}#train",
             out=str(tmp_path / "run"),

@@ -128,7 +128,7 @@ class Seq2SeqEncoder(WriterEncoder):
             HeadstartError: the files are missing or damaged, or this library cannot reproduce what
                 the network reads and writes.
         """
-        from headstart.encoders.library import AutoModelForSeq2SeqLM
+        from headstart.encoders.networks import AutoModelForSeq2SeqLM
 
         model = load_strictly(AutoModelForSeq2SeqLM, folder)
         encoder = cls(model, bool(saved_causal(Path(folder))))
@@ -194,7 +194,7 @@ class Seq2SeqOptions(SmallOptions):
 
 def _t5(options: Seq2SeqOptions, processor: TokenProcessor, length: int) -> Seq2SeqEncoder:
     """T5 (Raffel et al. 2020, https://arxiv.org/abs/1910.10683) with GEGLU as in 1.1, tied."""
-    from headstart.encoders.library import T5Config, T5ForConditionalGeneration
+    from headstart.encoders.networks import T5Config, T5ForConditionalGeneration
 
     check_heads(options.width, options.heads)
     if options.ngrams:

@@ -185,7 +185,7 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
             HeadstartError: its weights are not whole, it needs code of its own, or its vectors
                 cannot be reproduced.
         """
-        from headstart.encoders.library import AutoModel
+        from headstart.encoders.networks import AutoModel
 
         model = load_strictly(AutoModel, folder)
         if hasattr(model, "pooler"):
@@ -216,7 +216,7 @@ def _modernbert(
     options: SmallOptions, processor: TokenProcessor, length: int
 ) -> TransformerEncoder:
     """ModernBERT (Warner et al. 2024, https://arxiv.org/abs/2412.13663): rotary, GeGLU, no bias."""
-    from headstart.encoders.library import ModernBertConfig, ModernBertModel
+    from headstart.encoders.networks import ModernBertConfig, ModernBertModel
 
     config = ModernBertConfig(
         **_shape(options, processor, length),
@@ -234,7 +234,7 @@ def _modernbert(
 
 def _bert(options: SmallOptions, processor: TokenProcessor, length: int) -> TransformerEncoder:
     """A small BERT (Devlin et al. 2018, https://arxiv.org/abs/1810.04805)."""
-    from headstart.encoders.library import BertConfig, BertModel
+    from headstart.encoders.networks import BertConfig, BertModel
 
     config = BertConfig(
         **_shape(options, processor, length),
@@ -248,7 +248,7 @@ def _bert(options: SmallOptions, processor: TokenProcessor, length: int) -> Tran
 
 def _gpt(options: SmallOptions, processor: TokenProcessor, length: int) -> TransformerEncoder:
     """A small Llama (Touvron et al. 2023, https://arxiv.org/abs/2302.13971): RMSNorm, SwiGLU."""
-    from headstart.encoders.library import LlamaConfig, LlamaModel
+    from headstart.encoders.networks import LlamaConfig, LlamaModel
 
     config = LlamaConfig(
         **_shape(options, processor, length),

@@ -99,7 +99,7 @@ class XLNetEncoder(TwoStreamEncoder):
 
     def untrained(self) -> XLNetEncoder:
         """Return a network of the same configuration, freshly initialised."""
-        from headstart.encoders.library import XLNetModel
+        from headstart.encoders.networks import XLNetModel
 
         return XLNetEncoder(XLNetModel(self.model.config), self.is_causal)
 
@@ -115,7 +115,7 @@ class XLNetEncoder(TwoStreamEncoder):
             HeadstartError: the files are missing or damaged, or this library cannot reproduce what
                 the network reads.
         """
-        from headstart.encoders.library import XLNetModel
+        from headstart.encoders.networks import XLNetModel
 
         model = load_strictly(XLNetModel, folder).eval()
         texts = documents(model)
@@ -160,7 +160,7 @@ def _prove(encoder: XLNetEncoder, texts: list[Tensor], own: list[Tensor | None])
 
 
 def _xlnet(options: SmallOptions, processor: TokenProcessor, length: int) -> XLNetEncoder:
-    from headstart.encoders.library import XLNetConfig, XLNetModel
+    from headstart.encoders.networks import XLNetConfig, XLNetModel
 
     check_heads(options.width, options.heads)
     if options.ngrams:

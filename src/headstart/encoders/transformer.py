@@ -75,7 +75,7 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a copy, in a process where its kind of attention may not be known yet."""
-        for name in ("library", "attention"):
+        for name in ("networks", "attention"):
             import_module(f"headstart.encoders.{name}")
         super().__setstate__(state)
 

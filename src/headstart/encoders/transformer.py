@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 NGRAMS = "ngrams.safetensors"
 #: Capabilities of all attention networks on token ids.
-CONTEXT = frozenset({"tokens", "token_embedding", "visibility", "order"})
+CONTEXT = frozenset({"tokens", "token_embedding", "visibility", "left_to_right", "order"})
 
 
 class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
@@ -86,7 +86,7 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         dropout = {"dropout"} if self.has_dropout() else set()
         base = set(CONTEXT)
         if not self.wiring.whole and not self.causal_architecture:
-            base.remove("visibility")
+            base -= {"visibility", "left_to_right"}
         if hasattr(self.model.config, "intermediate_size"):
             base.add("narrower")
         if not self.is_causal and self._can_cross_attend:

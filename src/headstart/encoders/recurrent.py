@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders import EncoderKind, Features, TokenEncoder
+from headstart.encoders.gaps import GapEmbedding, gap_embedding
 from headstart.encoders.visibility import visibility
 from headstart.errors import HeadstartError, refused
 from headstart.files import write_json
@@ -40,9 +41,11 @@ A recurrent network over token ids. These lines open it with PyTorch alone:
     units = torch.nn.GRU(width, width, config["layers"], batch_first=True)
     state = load_file("model.safetensors")
     table.weight.data = state.pop("table.weight")
-    units.load_state_dict({name.removeprefix("units."): value for name, value in state.items()})
+    own = {name[6:]: value for name, value in state.items() if name.startswith("units.")}
+    units.load_state_dict(own)
 
 `units(table(ids))[0]` are the vectors of ids (B,T) in context; the vector of a row is the last one.
+Where `gaps.table.weight` is among the weights, its rows are added for the time before each id.
 """
 
 
@@ -54,6 +57,10 @@ class RecurrentOptions(Options):
     dropout: float = Field(
         0.2, ge=0, lt=1, description="Dropout of the vectors of the input and of each layer."
     )
+    gaps: bool = Field(
+        False,
+        description="Add a vector for the time since the token before, if known.",
+    )
 
 
 class RecurrentEncoder(TokenEncoder):
@@ -62,12 +69,15 @@ class RecurrentEncoder(TokenEncoder):
     Args:
         options: the shape.
         size: V, rows of the table of token vectors.
+        gaps: vectors of the times between tokens, added to those.
     """
 
     is_causal = True
     causal_architecture = True
 
-    def __init__(self, options: RecurrentOptions, size: int) -> None:
+    def __init__(
+        self, options: RecurrentOptions, size: int, gaps: GapEmbedding | None = None
+    ) -> None:
         super().__init__()
         self.options, self.width = options, options.width
         self.table = nn.Embedding(size, self.width)
@@ -75,6 +85,7 @@ class RecurrentEncoder(TokenEncoder):
         inner = options.dropout if options.layers > 1 else 0.0
         self.units = nn.GRU(self.width, self.width, options.layers, batch_first=True, dropout=inner)
         self.dropout = nn.Dropout(options.dropout)
+        self.gaps = gaps
 
     @property
     def provides(self) -> frozenset[str]:
@@ -89,7 +100,8 @@ class RecurrentEncoder(TokenEncoder):
         return self.table
 
     def embed(self, batch: Batch) -> Tensor:
-        return self.table(batch["input_ids"])
+        vectors = self.table(batch["input_ids"])
+        return vectors if self.gaps is None else vectors + self.gaps(batch)
 
     def contextualize(
         self, tokens: Tensor, visibility: Tensor | None, positions: Tensor | None = None
@@ -131,7 +143,8 @@ class RecurrentEncoder(TokenEncoder):
 
     def untrained(self) -> RecurrentEncoder:
         """Return a network of the same shape, freshly initialised."""
-        return RecurrentEncoder(self.options, self.table.num_embeddings)
+        gaps = GapEmbedding(self.width) if self.gaps is not None else None
+        return RecurrentEncoder(self.options, self.table.num_embeddings, gaps)
 
     def save(self, folder: Path) -> None:
         """Write the weights, the shape, and a README that opens them with PyTorch alone."""
@@ -155,13 +168,15 @@ class RecurrentEncoder(TokenEncoder):
             shape = {name: config[name] for name in RecurrentOptions.model_fields}
             if not 1 <= int(config["vocab_size"]) <= 10**9:
                 raise HeadstartError(f"it has {config['size']} rows")
-            encoder = cls(RecurrentOptions(**shape), int(config["vocab_size"]))
+            gaps = GapEmbedding(int(config["width"])) if config["gaps"] else None
+            encoder = cls(RecurrentOptions(**shape), int(config["vocab_size"]), gaps)
             encoder.load_state_dict(load_file(Path(folder) / WEIGHTS))
         return encoder
 
 
 def _gru(options: RecurrentOptions, processor: TokenProcessor, length: int) -> RecurrentEncoder:
-    return RecurrentEncoder(options, processor.vocabulary.size)
+    gaps = gap_embedding(options.gaps, options.width, processor)
+    return RecurrentEncoder(options, processor.vocabulary.size, gaps)
 
 
 GRU = EncoderKind(

@@ -149,7 +149,7 @@ class InteractionsModality(Modality):
         """Collect the catalogue: all items of the training records, the commonest first."""
         from headstart.modalities.interactions.processor import ItemProcessor
 
-        return ItemProcessor.fitted(records)
+        return ItemProcessor.fitted(records, from_end=self.options.positions == "end")
 
     def load(self, folder: str | Path) -> ItemProcessor:
         """Reopen the catalogue of an encoder folder."""

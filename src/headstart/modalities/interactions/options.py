@@ -40,3 +40,8 @@ class InteractionOptions(Options):
     seen: Literal["remove", "keep"] = Field(
         "remove", description="Items of a user's history, where others are ranked for that user."
     )
+    positions: Literal["start", "end"] = Field(
+        "start",
+        description="Where an encoder with learned positions counts from: the first item that it "
+        "reads, or the latest, as SASRec does.",
+    )

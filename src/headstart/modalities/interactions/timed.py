@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import overload
 
 import numpy as np
@@ -38,6 +38,13 @@ class TimedHistories(Sequence[np.ndarray]):
         if isinstance(index, slice):
             return TimedHistories(self.items[index], self.times[index])
         return self.items[index]
+
+    def select(self, rows: Iterable[int]) -> TimedHistories:
+        """Return those of the rows."""
+        chosen = list(rows)
+        return TimedHistories(
+            [self.items[row] for row in chosen], [self.times[row] for row in chosen]
+        )
 
 
 def times_within(histories: Sequence[np.ndarray]) -> Sequence[np.ndarray | None]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +19,7 @@ from headstart.data.block import Block
 from headstart.data.columns import label_text
 from headstart.data.content import Content
 from headstart.data.decoding import open_text
-from headstart.data.field import Field, string
+from headstart.data.field import Field, mostly, string
 from headstart.data.lines import chunks, lines
 from headstart.data.streams import unpacked_name
 from headstart.data.times import moment
@@ -41,12 +44,15 @@ ITEM_NAMES = (
     *("movie", "movie_id", "movieid", "track_id", "song_id", "article_id", "book_id", "isbn"),
     *("parent_asin", "stockcode", "business_id", "poi_id"),
 )
+TIMES_NAMES = ("times", "timestamps", "time_sequence")
 TIME_NAMES = ("time", "timestamp", "date", "datetime", "ts", "unixreviewtime", "created_at")
 VALUE_NAMES = ("value", "rating", "stars", "score", "overall", "weight", "count", "play_count")
 #: Names of columns of other kinds of data: a table that has one holds records of that kind.
 _OTHERS = ("text", "review", "sentence", "content", "body", "title", "caption", "question")
 #: Items between which a cell of several has one of these.
 _SEPARATORS = (",", ";", "|", " ")
+#: A cell of two numbers and more.
+_SEVERAL = re.compile(r"\d+(?:\s*[ ,;|]\s*\d+)+")
 _TABLES = frozenset({".csv", ".tsv", ".jsonl", ".json"})
 
 
@@ -63,21 +69,52 @@ def name_of(value: Any) -> str | None:
 
 def names_in(value: Any) -> list[str] | None:
     """Return the items of a list, or of a cell such as ``"12 7 9"``; None where it is neither."""
+    found = _names(value)
+    return None if found is None else [one for one in found if one is not None]
+
+
+def _names(value: Any) -> list[str | None] | None:
+    """Return the items of a list or a cell, with None for each that has no id."""
+    values = _cells(value)
+    return None if values is None else [name_of(one) for one in values]
+
+
+def _cells(value: Any) -> list[Any] | None:
+    """Return the parts of a list or a cell; None where it is neither."""
     if isinstance(value, str):
         text = value.strip()
-        if text.startswith("["):
-            try:
-                return names_in(json.loads(text))
-            except ValueError:
-                return None
+        if text.startswith("[") and text.endswith("]"):
+            return _bracketed(text)
         between = next((mark for mark in _SEPARATORS if mark in text), None)
-        value = text.split(between) if between else [text]
+        return list(text.split(between) if between else [text])
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if not isinstance(value, list | tuple):
-        return None
-    found = [name_of(one) for one in value]
-    return [one for one in found if one is not None]
+    return list(value) if isinstance(value, list | tuple) else None
+
+
+def _bracketed(text: str) -> list[Any] | None:
+    """Return the parts of a list as JSON, Python or NumPy write it."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return list(found) if isinstance(found, list) else None
+    return [] if not text[1:-1].strip() else _cells(text[1:-1])
+
+
+def _listed(columns: Mapping[str, Sequence[Any]]) -> str | None:
+    """Return a column of items, by its name, in which most cells are lists such as [12, 7, 9]."""
+    known = {column.strip().lower(): column for column in columns}
+    named = (known[name] for name in ITEM_NAMES if name in known)
+    return next((column for column in named if mostly(columns[column], _is_list)), None)
+
+
+def _is_list(value: Any) -> bool:
+    """Return whether a value is a list, or a cell of several numbers such as ``12 7 9``."""
+    if not isinstance(value, str):
+        return isinstance(value, list | tuple | np.ndarray)
+    return value.strip().startswith("[") or _SEVERAL.fullmatch(value.strip()) is not None
 
 
 def _take_name(what: str) -> Any:
@@ -91,13 +128,22 @@ def _take_name(what: str) -> Any:
     return take
 
 
-def _take_items(value: Any, unit: Unit) -> tuple[list[str] | None, str | None]:
+def _take_items(value: Any, unit: Unit) -> tuple[list[str | None] | None, str | None]:
     if value is None:
         return None, None
-    found = names_in(value)
+    found = _names(value)
     if found is None:
         return None, "its items are no list, and no cell such as 12 7 9"
-    return (found, None) if found else (None, "it has no item")
+    return (found, None) if any(found) else (None, "it has no item")
+
+
+def _take_times(value: Any, unit: Unit) -> tuple[list[float] | None, str | None]:
+    if value is None:
+        return None, None
+    found = [moment(one) for one in _cells(value) or [None]]
+    times = [one for one in found if one is not None]
+    fault = "its times are no list of numbers or dates such as 2024-05-31"
+    return (times, None) if len(times) == len(found) else (None, fault)
 
 
 def _take_number(what: str, of: Any) -> Any:
@@ -151,7 +197,11 @@ def _field(name: str, names: Sequence[str], fits: Any, take: Any, kind: Any) -> 
 
 #: The columns of a table of events, or of one with a sequence in each row.
 ROWS = (
-    _field("items", ITEMS_NAMES, lambda value: bool(names_in(value)), _take_items, _items),
+    replace(
+        _field("items", ITEMS_NAMES, lambda value: bool(names_in(value)), _take_items, _items),
+        obvious=_listed,
+    ),
+    _field("times", TIMES_NAMES, lambda value: bool(_cells(value)), _take_times, _times),
     _field("user", USER_NAMES, _plain, _take_name("user"), string),
     _field("item", ITEM_NAMES, _plain, _take_name("item"), string),
     _field(
@@ -263,7 +313,7 @@ INTERACTIONS = _content(
         ),
         Field(
             "times",
-            ("times", "timestamps"),
+            TIMES_NAMES,
             fits=lambda value: isinstance(value, list),
             take=lambda value, unit: (value, None),
             type=_times,

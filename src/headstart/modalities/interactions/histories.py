@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
+from headstart.modalities.interactions.rows import tidied
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def events_of(rows: Dataset, audit: Audit, options: InteractionOptions) -> Event
     Raises:
         HeadstartError: no row is an event, or some have a time and others do not.
     """
-    table = rows.with_format("arrow")[:]
-    count = len(rows)
+    table = tidied(rows, audit, options)
+    count = len(table)
     columns = {name: _values(table, name) for name in ("user", "item", "items", "time", "value")}
     ids = table["id"].to_pylist()
     users, items, lists = columns["user"], columns["item"], columns["items"]
@@ -105,9 +106,9 @@ def gathered(events: Events, audit: Audit, options: InteractionOptions) -> Event
             ties = np.random.default_rng(derive(0, "ties")).permutation(count)
         order = np.lexsort((ties, events.times, events.users))
     events = events.select(order)
-    _tell_ties(events, audit, options)
     before = len(events.users)
     events = _without_repeats(events, options)
+    _tell_ties(events, audit, options)
     if len(events.users) < before:
         audit.notes.append(
             f"{before - len(events.users):,} of {before:,} events repeat an item and are left out "

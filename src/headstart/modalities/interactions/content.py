@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.block import Block
-from headstart.data.columns import label_text
 from headstart.data.content import Content
 from headstart.data.decoding import open_text
 from headstart.data.field import Field, string
 from headstart.data.lines import chunks, lines
 from headstart.data.streams import unpacked_name
 from headstart.data.times import moment
+from headstart.modalities.interactions.ids import ITEM_NAMES, name_of
 from headstart.modalities.interactions.survey import survey
 
 if TYPE_CHECKING:
@@ -36,11 +36,6 @@ USER_NAMES = (
     *("user", "user_id", "userid", "uid", "customer", "customer_id", "visitorid", "visitor_id"),
     *("reviewerid", "reviewer_id", "session_id", "sessionid", "member_id", "client_id"),
 )
-ITEM_NAMES = (
-    *("item", "item_id", "itemid", "iid", "product", "product_id", "productid", "asin", "sku"),
-    *("movie", "movie_id", "movieid", "track_id", "song_id", "article_id", "book_id", "isbn"),
-    *("parent_asin", "stockcode", "business_id", "poi_id"),
-)
 TIME_NAMES = ("time", "timestamp", "date", "datetime", "ts", "unixreviewtime", "created_at")
 VALUE_NAMES = ("value", "rating", "stars", "score", "overall", "weight", "count", "play_count")
 #: Names of columns of other kinds of data: a table that has one holds records of that kind.
@@ -48,17 +43,6 @@ _OTHERS = ("text", "review", "sentence", "content", "body", "title", "caption", 
 #: Items between which a cell of several has one of these.
 _SEPARATORS = (",", ";", "|", " ")
 _TABLES = frozenset({".csv", ".tsv", ".jsonl", ".json"})
-
-
-def name_of(value: Any) -> str | None:
-    """Return the id of a user or an item as a string, alike from every format; None for none.
-
-    7, 7.0 and ``"7"`` are one id, as a column of numbers with a gap is written with points.
-    """
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    found = label_text(value)
-    return None if found is None or found.lower() in ("nan", "null", "none", "nat") else found
 
 
 def names_in(value: Any) -> list[str] | None:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.block import Block
-from headstart.data.columns import label_text
 from headstart.data.content import Content
 from headstart.data.decoding import open_text
 from headstart.data.field import Field, mostly, string
 from headstart.data.lines import chunks, lines
 from headstart.data.streams import unpacked_name
 from headstart.data.times import moment
+from headstart.modalities.interactions.ids import ITEM_NAMES, name_of
 from headstart.modalities.interactions.survey import survey
 
 if TYPE_CHECKING:
@@ -39,11 +39,6 @@ USER_NAMES = (
     *("user", "user_id", "userid", "uid", "customer", "customer_id", "visitorid", "visitor_id"),
     *("reviewerid", "reviewer_id", "session_id", "sessionid", "member_id", "client_id"),
 )
-ITEM_NAMES = (
-    *("item", "item_id", "itemid", "iid", "product", "product_id", "productid", "asin", "sku"),
-    *("movie", "movie_id", "movieid", "track_id", "song_id", "article_id", "book_id", "isbn"),
-    *("parent_asin", "stockcode", "business_id", "poi_id"),
-)
 TIMES_NAMES = ("times", "timestamps", "time_sequence")
 TIME_NAMES = ("time", "timestamp", "date", "datetime", "ts", "unixreviewtime", "created_at")
 VALUE_NAMES = ("value", "rating", "stars", "score", "overall", "weight", "count", "play_count")
@@ -54,17 +49,6 @@ _SEPARATORS = (",", ";", "|", " ")
 #: A cell of two numbers and more.
 _SEVERAL = re.compile(r"\d+(?:\s*[ ,;|]\s*\d+)+")
 _TABLES = frozenset({".csv", ".tsv", ".jsonl", ".json"})
-
-
-def name_of(value: Any) -> str | None:
-    """Return the id of a user or an item as a string, alike from every format; None for none.
-
-    7, 7.0 and ``"7"`` are one id, as a column of numbers with a gap is written with points.
-    """
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    found = label_text(value)
-    return None if found is None or found.lower() in ("nan", "null", "none", "nat") else found
 
 
 def names_in(value: Any) -> list[str] | None:

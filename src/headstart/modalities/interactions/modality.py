@@ -14,7 +14,9 @@ from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
 from headstart.files import scratch, whole_file
 from headstart.modalities import Baseline, Defaults, Modality, Preview, Request
-from headstart.modalities.interactions.content import INTERACTIONS, ROW, name_of, names_in
+from headstart.modalities.interactions.content import INTERACTIONS, ROW, names_in
+from headstart.modalities.interactions.ids import name_of
+from headstart.modalities.interactions.item_table import check_item_table, table_of
 from headstart.modalities.interactions.options import InteractionOptions
 from headstart.pages.markup import cut
 
@@ -108,6 +110,11 @@ class InteractionsModality(Modality):
             )
         return sequences_of(gathered(events, audit, self.options), self.options)
 
+    def check_files(self) -> None:
+        """Refuse a table of items that is not there."""
+        if self.options.item_table is not None:
+            check_item_table(self.options.item_table)
+
     def inline(self, values: list[str]) -> Dataset:
         """Return histories that were typed as ``"12,7,9"``, the latest item last."""
         from datasets import Dataset
@@ -151,7 +158,21 @@ class InteractionsModality(Modality):
         """Collect the catalogue: all items of the training records, the commonest first."""
         from headstart.modalities.interactions.processor import ItemProcessor
 
-        return ItemProcessor.fitted(records)
+        processor = ItemProcessor.fitted(records)
+        processor.table = table_of(self.options)
+        return processor
+
+    def reopen(
+        self, start: str | Path, records: Dataset, config: PretrainConfig, length: int
+    ) -> ItemProcessor:
+        """Return the catalogue of the encoder whose training continues.
+
+        Its table of items goes on to serve, unless another one is named.
+        """
+        processor = self.load(start)
+        if self.options.item_table is not None:
+            processor.table = table_of(self.options)
+        return processor
 
     def load(self, folder: str | Path) -> ItemProcessor:
         """Reopen the catalogue of an encoder folder."""

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from headstart.config import Options
+from headstart.config.options import OptionalSource
 
 
 class InteractionOptions(Options):
@@ -39,4 +40,25 @@ class InteractionOptions(Options):
     )
     seen: Literal["remove", "keep"] = Field(
         "remove", description="Items of a user's history, where others are ranked for that user."
+    )
+    # The run keeps a copy of the table; whoever opens an encoder does not look for it again.
+    item_table: OptionalSource = Field(
+        None,
+        exclude=True,
+        description="Table of items (.csv, .tsv, .jsonl, .parquet) with their ids, titles, texts "
+        "and categories; the run keeps a copy.",
+    )
+    item: str | None = Field(
+        None, exclude=True, description="Column of the ids in the table of items."
+    )
+    title: str | None = Field(
+        None, exclude=True, description="Column of the titles in the table of items."
+    )
+    description: str | None = Field(
+        None, exclude=True, description="Column of the texts in the table of items."
+    )
+    category: str | None = Field(
+        None,
+        exclude=True,
+        description="Column of the categories in the table of items, one or several a cell.",
     )

@@ -18,6 +18,7 @@ from headstart.errors import HeadstartError
 from headstart.files import write_json
 from headstart.modalities import Processor, TokenProcessor, Vocabulary, Words
 from headstart.modalities.interactions.content import INTERACTIONS
+from headstart.modalities.interactions.item_table import ItemTable
 from headstart.modalities.interactions.views import VIEWS, check_views
 from headstart.modalities.tokens.batching import by_length
 from headstart.modalities.tokens.token_file import (
@@ -42,14 +43,21 @@ class ItemProcessor(TokenProcessor):
     Args:
         names: of the items, the commonest first; the first one has the id 3.
         counts: (3 + I,) how often each id occurs.
+        table: titles, texts and categories of items, where they are known.
     """
 
     content = INTERACTIONS
     gives = "input_ids"
     provides = frozenset({"vocabulary", "two_views", "mask_token"})
 
-    def __init__(self, names: Sequence[str], counts: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        counts: np.ndarray | None = None,
+        table: ItemTable | None = None,
+    ) -> None:
         self.names = list(names)
+        self.table = table
         self.ids = {name: number for number, name in enumerate(self.names, FIRST)}
         self.vocabulary = Vocabulary(
             size=FIRST + len(self.names),
@@ -72,6 +80,10 @@ class ItemProcessor(TokenProcessor):
     def agrees_with(self, other: Processor) -> bool:
         """Return whether both have the same items."""
         return isinstance(other, ItemProcessor) and other.names == self.names
+
+    def title_of(self, name: str) -> str:
+        """Return the title of an item for people, or its id where none is known."""
+        return name if self.table is None else self.table.title_of(name)
 
     def encode(self, items: Iterable[str]) -> list[int]:
         """Return the id of each item."""
@@ -129,14 +141,16 @@ class ItemProcessor(TokenProcessor):
         return Words(sequences_in(batch, corrupted, self.spell, MASK, UNKNOWN))
 
     def spell(self, numbers: Sequence[int]) -> str:
-        """Return the names of ids."""
+        """Return the titles of ids, or their names."""
         special = {PAD: "", MASK: "[MASK]", UNKNOWN: "[UNKNOWN]"}
-        named = [special[n] if n < FIRST else self.names[n - FIRST] for n in numbers]
+        named = [special[n] if n < FIRST else self.title_of(self.names[n - FIRST]) for n in numbers]
         return " ".join(filter(None, named))
 
     def save(self, folder: Path) -> None:
-        """Write ``items.json``, and the counts."""
+        """Write ``items.json``, the counts, and the table of the items."""
         write_json(folder / SAVED, {"items": self.names})
+        if self.table is not None:
+            self.table.save(folder)
         if self.vocabulary.counts is not None:
             np.save(folder / COUNTS, self.vocabulary.counts)
 
@@ -155,7 +169,7 @@ class ItemProcessor(TokenProcessor):
                 f"{folder}: {SAVED} has {len(names):,} items and {COUNTS} other ones; copy the "
                 "folder again."
             )
-        return cls(names, counts)
+        return cls(names, counts, ItemTable.load(folder))
 
 
 def padded(rows: list[list[int]]) -> Batch:

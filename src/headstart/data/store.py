@@ -59,6 +59,12 @@ class RecordWriter:
             self._flush()
         return added
 
+    def add_arrays(self, ids: pa.Array, columns: Sequence[pa.Array]) -> None:
+        """Write records whose columns are Arrow's, at once."""
+        self._flush()
+        self._writer.write_batch(pa.record_batch([ids, *columns], schema=self._schema))
+        self._written += len(ids)
+
     def drop_since(self, row: int) -> None:
         """Drop every record from ``row`` on: their file proved to be broken."""
         pending = max(0, row - self._written)

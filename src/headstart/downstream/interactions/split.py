@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
-from headstart.data.store import stream
 from headstart.errors import HeadstartError
 from headstart.modalities.interactions.held_out import FEWEST, held_out
+from headstart.modalities.interactions.lists import arrow
 from headstart.modalities.interactions.processor import FIRST, ItemProcessor
 from headstart.modalities.interactions.sequences import Sequences
 
@@ -63,18 +64,19 @@ def divided(records: Dataset, processor: ItemProcessor, options: InteractionOpti
             f"no sequence has {FEWEST} items: one to begin with, one that validates and one that "
             "tests; give longer sequences."
         )
-    codes = [
-        np.array(processor.encode(items), dtype=np.int64) - FIRST
-        for items in stream(records, "items")
-    ]
-    codes = [np.where(each < 0, NEVER, each) for each in codes]
-    train = [each[:end][each[:end] >= 0] for each, end in zip(codes, held.ends, strict=True)]
-    chosen = [int(index) for index in held.tested]
-    names = records["id"]
+    ids, offsets = processor.encoded(records)
+    codes = np.where(ids < FIRST, NEVER, ids - FIRST).astype(np.int32)
+    lengths = np.diff(offsets)
+    within = np.arange(len(codes)) - np.repeat(offsets[:-1], lengths)
+    fitted = (within < np.repeat(held.ends, lengths)) & (codes >= 0)
+    before = np.concatenate([[0], np.cumsum(fitted)])
+    train = Sequences(codes[fitted], before[offsets], len(processor.names))
+    after = offsets[held.tested] + held.ends[held.tested]
+    names = arrow(records.select_columns(["id"]))["id"].take(pa.array(held.tested))
     return Division(
-        Sequences.of(train, len(processor.names)),
-        [names[index] for index in chosen],
-        [train[index] for index in chosen],
-        np.array([codes[index][held.ends[index]] for index in chosen]),
-        np.array([codes[index][held.ends[index] + 1] for index in chosen]),
+        train,
+        names.to_pylist(),
+        [train[index] for index in held.tested.tolist()],
+        codes[after].astype(np.int64),
+        codes[after + 1].astype(np.int64),
     )

@@ -224,12 +224,19 @@ def read_lines(unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:
 
 def digests(records: Dataset) -> np.ndarray:
     """Return (n,) uint64, equal for the same items in the same order."""
-    return np.fromiter(map(_digest, records["items"]), np.uint64, len(records))
+    return np.fromiter(map(_digest, _joined(records)), np.uint64, len(records))
 
 
-def _digest(items: list[str]) -> int:
-    joined = "\0".join(items).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(joined, digest_size=8).digest(), "big")
+def _joined(records: Dataset) -> Iterator[str]:
+    """Yield the items of each record as one text."""
+    import pyarrow.compute as pc
+
+    for batch in records.select_columns(["items"]).with_format("arrow").iter(batch_size=8192):
+        yield from pc.binary_join(batch["items"], "\0").to_pylist()
+
+
+def _digest(joined: str) -> int:
+    return int.from_bytes(hashlib.blake2b(joined.encode(), digest_size=8).digest(), "big")
 
 
 def _export(records: Dataset, folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from headstart.errors import HeadstartError
+from headstart.modalities.interactions.lists import Lists, lists_of, shortened
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -40,34 +41,41 @@ def held_out(records: Dataset, options: InteractionOptions) -> HeldOut:
     Raises:
         HeadstartError: there are no times to divide by, or nothing is left to train on.
     """
-    lengths = np.fromiter((len(items) for items in records["items"]), np.int64, len(records))
+    lengths = lists_of(records, "items").lengths
     if options.hold_out == "none":
         return HeldOut(records, lengths, np.arange(0))
     if options.hold_out == "last":
         ends = np.where(lengths >= FEWEST, lengths - 2, lengths)
     else:
-        ends = _before(records, _cut(records))
+        times = _times(records)
+        ends = _before(times, _cut(times))
     tested = np.flatnonzero((lengths - ends >= 2) & (ends >= 1))
     return HeldOut(_shortened(records, ends), ends, tested)
 
 
-def _cut(records: Dataset) -> float:
+def _cut(times: Lists) -> float:
     """Return the time after which events are held out."""
-    if "times" not in records.column_names or None in records["times"]:
+    return float(np.quantile(np.asarray(times.values), 1 - LATEST, method="lower"))
+
+
+def _times(records: Dataset) -> Lists:
+    """Return the times of all events.
+
+    Raises:
+        HeadstartError: some are not known.
+    """
+    if "times" not in records.column_names or records.data.column("times").null_count:
         raise HeadstartError(
             "interactions.hold_out=time needs the time of each event; name its column with "
             "--column time=COLUMN, or hold out the last items."
         )
-    every = np.concatenate([np.asarray(times) for times in records["times"]])
-    return float(np.quantile(every, 1 - LATEST, method="lower"))
+    return lists_of(records, "times")
 
 
-def _before(records: Dataset, cut: float) -> np.ndarray:
-    return np.fromiter(
-        (int(np.searchsorted(np.asarray(times), cut, side="right")) for times in records["times"]),
-        np.int64,
-        len(records),
-    )
+def _before(times: Lists, cut: float) -> np.ndarray:
+    """Return how many events of each record (N,) are not after the cut."""
+    early = np.concatenate([[0], np.cumsum(np.asarray(times.values) <= cut)])
+    return np.diff(early[times.offsets])
 
 
 def _shortened(records: Dataset, ends: np.ndarray) -> Dataset:
@@ -76,18 +84,9 @@ def _shortened(records: Dataset, ends: np.ndarray) -> Dataset:
     Raises:
         HeadstartError: none has.
     """
-    from datasets import Dataset
-
-    kept = np.flatnonzero(ends)
-    if not len(kept):
+    if not ends.any():
         raise HeadstartError(
             "nothing is left to train on where the held-out items are taken away; give longer "
             "sequences, or set interactions.hold_out to none."
         )
-    table = records.select(kept)[:]
-    for name in ("items", "times"):
-        if name in table and table[name][0] is not None:
-            table[name] = [
-                values[:end] for values, end in zip(table[name], ends[kept], strict=True)
-            ]
-    return Dataset.from_dict(table, features=records.features)
+    return shortened(records, ends)

@@ -1,24 +1,32 @@
-"""From events to histories: each user's items in the order of time. Imports no torch."""
+"""From events to histories: each user's items in the order of time. Imports no torch.
+
+Everything is done by column: names are encoded as numbers once, by Arrow, and numbers are sorted.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
-from headstart.modalities.interactions.rows import tidied
+from headstart.modalities.interactions.content import ROWS
+from headstart.modalities.interactions.grouping import by_group
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-
+    from headstart.data.field import Field
     from headstart.modalities.interactions.options import InteractionOptions
 
 #: Share of a user's events with the time of another one from which it is said.
 _TIED = 0.01
+#: Events that are turned into records together.
+_EVENTS = 2**18
 
 
 @dataclass
@@ -33,8 +41,8 @@ class Events:
     users: np.ndarray
     items: np.ndarray
     times: np.ndarray | None
-    user_names: list[str]
-    item_names: list[str]
+    user_names: pa.Array
+    item_names: pa.Array
 
     def select(self, which: np.ndarray) -> Events:
         """Return the events of a mask or of indices."""
@@ -42,53 +50,81 @@ class Events:
         return Events(self.users[which], self.items[which], times, self.user_names, self.item_names)
 
 
-def events_of(rows: Dataset, audit: Audit, options: InteractionOptions) -> Events:
-    """Return the events of rows with a user and an item, or with a list of items each.
+@dataclass(frozen=True)
+class Histories:
+    """Sequences of items, before they are written.
+
+    Attributes:
+        names: (S,) of the sequences.
+        users: (S,) codes of ``user_names``.
+        offsets: (S+1,) where the events of each begin.
+        items: (N,) codes of ``item_names``.
+        times: (N,) or None where there are none.
+    """
+
+    names: pa.Array
+    users: np.ndarray
+    offsets: np.ndarray
+    items: np.ndarray
+    times: np.ndarray | None
+    user_names: pa.Array
+    item_names: pa.Array
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def parts(self) -> Iterator[tuple[slice, pa.Array, pa.Array]]:
+        """Yield which sequences, lists of their items and lists of their times, some at once."""
+        start = 0
+        while start < len(self):
+            first = self.offsets[start]
+            stop = int(np.searchsorted(self.offsets, first + _EVENTS, side="right")) - 1
+            stop = min(len(self), max(start + 1, stop))
+            some = slice(first, self.offsets[stop])
+            offsets = pa.array(self.offsets[start : stop + 1] - first, pa.int32())
+            items = self.item_names.take(pa.array(self.items[some]))
+            times: pa.Array = pa.nulls(stop - start, pa.list_(pa.float64()))
+            if self.times is not None:
+                times = pa.ListArray.from_arrays(offsets, pa.array(self.times[some], pa.float64()))
+            lists = pa.ListArray.from_arrays(offsets, items)
+            yield slice(start, stop), lists, times
+            start = stop
+
+
+def events_of(table: pa.Table, audit: Audit, options: InteractionOptions) -> Events:
+    """Return the events of tidied rows with a user and an item, or with a list of items each.
 
     Rows that are neither are quarantined. They are in the order of the rows.
 
     Raises:
         HeadstartError: no row is an event, or some have a time and others do not.
     """
-    table = tidied(rows, audit, options)
-    count = len(table)
-    columns = {name: _values(table, name) for name in ("user", "item", "items", "time", "value")}
-    ids = table["id"].to_pylist()
-    users, items, lists = columns["user"], columns["item"], columns["items"]
-    reasons: list[str | None] = [None] * count
-    for row in range(count):
-        if lists[row] is not None:
-            continue
-        if items[row] is None:
-            reasons[row] = "it has no item"
-        elif users[row] is None:
-            reasons[row] = "it has no user"
-        elif options.least_value is not None and columns["value"][row] is None:
-            reasons[row] = "it has no value, and interactions.least_value asks for one"
-    timed = any(value is not None for value in columns["time"])
+    columns = {field.name: _column(table, field) for field in ROWS}
+    given = {name: np.asarray(pc.is_valid(column)) for name, column in columns.items()}
+    timed = bool(given["time"].any())
+    faults = [
+        ("it has no item", ~given["item"] & ~given["items"]),
+        ("it has no user", ~given["user"] & ~given["items"]),
+    ]
+    if options.least_value is not None:
+        reason = "it has no value, and interactions.least_value asks for one"
+        faults.append((reason, ~given["value"] & ~given["items"]))
     if timed:
-        for row in range(count):
-            if reasons[row] is None and columns["time"][row] is None:
-                reasons[row] = "it has no time, and others have one"
-    for row, reason in enumerate(reasons):
-        if reason is not None:
-            audit.drop(ids[row], reason)
-    kept = [row for row in range(count) if reasons[row] is None]
+        faults.append(("it has no time, and others have one", ~given["time"]))
+    kept = _set_aside(faults, table["id"], audit)
     if options.least_value is not None:
         kept = _valued(kept, columns["value"], options.least_value, audit)
-    owners: list[str] = []
-    names: list[str] = []
-    times: list[float] = []
-    for row in kept:
-        own = lists[row] if lists[row] is not None else [items[row]]
-        owners += [users[row] or ids[row]] * len(own)
-        names += own
-        if timed:
-            times += [columns["time"][row]] * len(own)
-    user_names, user_codes = _coded(owners)
-    item_names, item_codes = _coded(names)
-    found = np.array(times) if timed else None
-    return Events(user_codes, item_codes, found, user_names, item_names)
+    found = pa.table({"id": table["id"], **columns})
+    if not kept.all():
+        found = found.filter(pa.array(kept))
+    whose, names, lengths = _one_each(found)
+    user_names, users = _coded(whose)
+    item_names, items = _coded(names)
+    times = np.asarray(found["time"], dtype=np.float64) if timed else None
+    if lengths is not None:
+        users = np.repeat(users, lengths)
+        times = None if times is None else np.repeat(times, lengths)
+    return Events(users, items, times, user_names, item_names)
 
 
 def gathered(events: Events, audit: Audit, options: InteractionOptions) -> Events:
@@ -98,14 +134,13 @@ def gathered(events: Events, audit: Audit, options: InteractionOptions) -> Event
     The order of the users is that of their first events.
     """
     count = len(events.users)
-    if events.times is None:
-        order = np.argsort(events.users, kind="stable")
-    else:
-        ties: Any = np.arange(count)
+    order = None
+    if events.times is not None:
+        order = np.arange(count)
         if options.ties == "shuffle":
-            ties = np.random.default_rng(derive(0, "ties")).permutation(count)
-        order = np.lexsort((ties, events.times, events.users))
-    events = events.select(order)
+            order = np.argsort(np.random.default_rng(derive(0, "ties")).permutation(count))
+        order = order[np.argsort(events.times[order], kind="stable")]
+    events = events.select(by_group(events.users, len(events.user_names), order))
     before = len(events.users)
     events = _without_repeats(events, options)
     _tell_ties(events, audit, options)
@@ -117,9 +152,7 @@ def gathered(events: Events, audit: Audit, options: InteractionOptions) -> Event
     return _cored(events, audit, options)
 
 
-def sequences_of(
-    events: Events, options: InteractionOptions
-) -> tuple[list[str], list[list[str]], list[list[float] | None]]:
+def sequences_of(events: Events, options: InteractionOptions) -> Histories:
     """Return the name, the items and the times of each sequence, from sorted events."""
     count = len(events.users)
     starts = np.ones(count, dtype=bool)
@@ -127,41 +160,89 @@ def sequences_of(
     if options.session_gap is not None and events.times is not None:
         starts[1:] |= np.diff(events.times) > options.session_gap
     first = np.flatnonzero(starts)
-    ends = np.append(first[1:], count)
-    known = np.array(events.item_names, dtype=object)
-    names, items, times = [], [], []
-    parts: dict[int, int] = {}
-    for begin, end in zip(first, ends, strict=True):
-        user = int(events.users[begin])
-        parts[user] = parts.get(user, 0) + 1
-        name = events.user_names[user]
-        names.append(f"{name}#{parts[user]}" if options.session_gap is not None else name)
-        items.append(known[events.items[begin:end]].tolist())
-        times.append(None if events.times is None else events.times[begin:end].tolist())
-    return names, items, times
-
-
-def _values(table: Any, name: str) -> list[Any]:
-    return table[name].to_pylist() if name in table.column_names else [None] * len(table)
-
-
-def _coded(names: list[str]) -> tuple[list[str], np.ndarray]:
-    """Return the different names in the order of their first use, and the code of each."""
-    known: dict[str, int] = {}
-    codes = np.fromiter(
-        (known.setdefault(name, len(known)) for name in names), np.int64, len(names)
+    users = events.users[first]
+    names = events.user_names.take(pa.array(users))
+    if options.session_gap is not None:
+        begins = np.ones(len(users), dtype=bool)
+        begins[1:] = users[1:] != users[:-1]
+        index = np.arange(len(users))
+        part = index - np.maximum.accumulate(np.where(begins, index, 0)) + 1
+        names = pc.binary_join_element_wise(names, pa.array(part).cast(pa.string()), "#")
+    return Histories(
+        names,
+        users,
+        np.append(first, count),
+        events.items,
+        events.times,
+        events.user_names,
+        events.item_names,
     )
-    return list(known), codes
 
 
-def _valued(kept: list[int], values: list[Any], least: float, audit: Audit) -> list[int]:
-    left = [row for row in kept if values[row] is None or values[row] >= least]
-    share = 1 - len(left) / max(1, len(kept))
+def owners(table: pa.Table) -> pa.ChunkedArray:
+    """Return the user of each row, or its ``id`` where it names none."""
+    nameless = pc.fill_null(pc.equal(table["user"], ""), True)
+    if not pc.any(nameless).as_py():
+        return table["user"]
+    return pc.if_else(nameless, table["id"], table["user"])
+
+
+def _column(table: pa.Table, field: Field) -> pa.ChunkedArray:
+    """Return a column of rows, one of nulls where they do not have it."""
+    if field.name in table.column_names:
+        return table[field.name]
+    return pa.chunked_array([pa.nulls(len(table), field.type())])
+
+
+def _set_aside(
+    faults: list[tuple[str, np.ndarray]], ids: pa.ChunkedArray, audit: Audit
+) -> np.ndarray:
+    """Quarantine rows in their order, and return which (N,) are left.
+
+    Args:
+        faults: a reason and the rows (N,) that have it; of several the first counts.
+    """
+    reasons, bad = zip(*faults, strict=True)
+    why = np.select(bad, list(range(len(bad))), -1)
+    names = ids.filter(pa.array(why >= 0)).to_pylist()
+    for name, number in zip(names, why[why >= 0].tolist(), strict=True):
+        audit.drop(name, reasons[number])
+    return why < 0
+
+
+def _one_each(table: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray, np.ndarray | None]:
+    """Return the owner of each row, the items of all, and how many each has; None for one each."""
+    users, own = owners(table), table["items"]
+    if own.null_count == len(own):
+        return users, table["item"], None
+    parts, lengths = [], []
+    for batch in table.select(["items", "item"]).to_batches(max_chunksize=2**16):
+        offsets = pa.array(np.arange(len(batch) + 1), pa.int32())
+        single = pa.ListArray.from_arrays(offsets, batch["item"])
+        lists = pc.coalesce(batch["items"], single)
+        parts.append(lists.flatten())
+        lengths.append(np.asarray(lists.value_lengths()))
+    return users, pa.chunked_array(parts, pa.string()), np.concatenate(lengths)
+
+
+def _coded(names: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
+    """Return the different names in the order of their first use, and the code (N,) of each."""
+    encoded = names.dictionary_encode()
+    codes = [np.empty(0, np.int32), *(np.asarray(chunk.indices) for chunk in encoded.chunks)]
+    known = encoded.chunk(0).dictionary if encoded.num_chunks else pa.array([], pa.string())
+    return known, np.concatenate(codes)
+
+
+def _valued(kept: np.ndarray, values: pa.ChunkedArray, least: float, audit: Audit) -> np.ndarray:
+    """Return which of the kept rows (N,) have a value of at least ``least``, or none."""
+    enough = np.asarray(pc.fill_null(pc.greater_equal(values, least), True))
+    left = kept & enough
+    share = 1 - int(left.sum()) / max(1, int(kept.sum()))
     audit.notes.append(
         f"{share:.1%} of the events have a value below {least:g} and do not count "
         f"(interactions.least_value)."
     )
-    if not left:
+    if not left.any():
         raise HeadstartError(
             f"no event has a value of {least:g} or more; lower interactions.least_value."
         )
@@ -189,7 +270,7 @@ def _without_repeats(events: Events, options: InteractionOptions) -> Events:
     if options.repeats == "keep" or not len(events.users):
         return events
     if options.repeats == "first":
-        key = events.users * (int(events.items.max()) + 1) + events.items
+        key = events.users.astype(np.int64) * len(events.item_names) + events.items
         return events.select(np.sort(np.unique(key, return_index=True)[1]))
     again = np.zeros(len(events.users), dtype=bool)
     again[1:] = (np.diff(events.users) == 0) & (np.diff(events.items) == 0)
@@ -204,10 +285,9 @@ def _cored(events: Events, audit: Audit, options: InteractionOptions) -> Events:
     """
     before = len(events.users)
     while len(events.users):
-        users = np.bincount(events.users)[events.users] >= options.least_events
-        pairs = np.unique(events.items * (int(events.users.max()) + 1) + events.users)
-        per_item = np.bincount(pairs // (int(events.users.max()) + 1))
-        enough = users & (per_item[events.items] >= options.least_users)
+        enough = np.bincount(events.users)[events.users] >= options.least_events
+        if options.least_users > 1:
+            enough &= _users_of(events)[events.items] >= options.least_users
         if enough.all():
             break
         events = events.select(enough)
@@ -223,3 +303,13 @@ def _cored(events: Events, audit: Audit, options: InteractionOptions) -> Events:
             f"{options.least_users:,} users."
         )
     return events
+
+
+def _users_of(events: Events) -> np.ndarray:
+    """Return the number of users of each item (I,)."""
+    # Of the events of one item those of one user follow each other.
+    order = by_group(events.items, len(events.item_names))
+    items, users = events.items[order], events.users[order]
+    first = np.ones(len(items), dtype=bool)
+    first[1:] = (items[1:] != items[:-1]) | (users[1:] != users[:-1])
+    return np.bincount(items[first], minlength=len(events.item_names))

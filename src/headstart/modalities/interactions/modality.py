@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
-from headstart.files import scratch, whole_file
+from headstart.files import scratch
 from headstart.modalities import Baseline, Defaults, Modality, Preview, Request
 from headstart.modalities.interactions.content import INTERACTIONS, ROW, names_in
 from headstart.modalities.interactions.ids import name_of
@@ -21,11 +21,13 @@ from headstart.modalities.interactions.options import InteractionOptions
 from headstart.pages.markup import cut
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
     from headstart.batch import Progress
     from headstart.config import PretrainConfig, SourceOptions
     from headstart.data.field import Field
+    from headstart.modalities.interactions.histories import Histories
     from headstart.modalities.interactions.processor import ItemProcessor
 
 #: Items of a user that an encoder reads by default, and letters of a preview.
@@ -65,6 +67,8 @@ class InteractionsModality(Modality):
         """
         from headstart.data.columns import LABEL
         from headstart.data.sources import read
+        from headstart.modalities.interactions.records import labels_of, stored
+        from headstart.modalities.interactions.rows import tidied
 
         rows = read(
             sources,
@@ -76,33 +80,30 @@ class InteractionsModality(Modality):
             cache=cache,
         )
         earlier = audit.kept - len(rows)
-        found = self._sequences(rows, audit, options)
-        labels = _labels(rows)
+        if all(rows.data.column(name).null_count == len(rows) for name in ("item", "items")):
+            raise HeadstartError(
+                "no column of items was found; name it with --column item=COLUMN (and the users' "
+                "with --column user=COLUMN), or --column items=COLUMN where a row has them all."
+            )
+        table = tidied(rows, audit, self.options)
+        found = self._sequences(table, audit)
+        labels = labels_of(table, found)
         own = replace(LABEL, required=False)
-        wanted = [*self.content.fields, *([own] if labels else [])]
+        wanted = [*self.content.fields, *([own] if labels is not None else [])]
         key = repr((tuple(sources), sorted(options.columns.items()), self.options))
         name = f"sequences-{hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()}.arrow"
         path = (cache or Path(tempfile.mkdtemp(dir=scratch()))) / name
-        if labels and self.options.session_gap is not None:  # a session has its user's label
-            labels = {name: labels.get(name.rpartition("#")[0], "") for name in found[0]}
-        records = _stored(path, wanted, found, labels)
+        records = stored(path, wanted, found, labels)
         audit.kept = earlier + len(records)
         # A sequence may be gathered from several sources, so that none has a number of its own.
         audit.sources = Counter({", ".join(map(str, sources[:3])): len(records)})
         audit.duplicates = self.content.count_repeats(records, audit)
         return records
 
-    def _sequences(
-        self, rows: Dataset, audit: Audit, options: SourceOptions
-    ) -> tuple[list[str], list[list[str]], list[list[float] | None]]:
+    def _sequences(self, table: pa.Table, audit: Audit) -> Histories:
         from headstart.modalities.interactions.histories import events_of, gathered, sequences_of
 
-        if all(rows.data.column(name).null_count == len(rows) for name in ("item", "items")):
-            raise HeadstartError(
-                "no column of items was found; name it with --column item=COLUMN (and the users' "
-                "with --column user=COLUMN), or --column items=COLUMN where a row has them all."
-            )
-        events = events_of(rows, audit, self.options)
+        events = events_of(table, audit, self.options)
         if self.options.session_gap is not None and events.times is None:
             raise HeadstartError(
                 "interactions.session_gap needs the time of each event; name its column with "
@@ -224,34 +225,3 @@ def _latest(items: list[str]) -> str:
             return " ".join(["...", *reversed(shown)]) if shown else cut(item, LETTERS)
         shown.append(item)
     return " ".join(reversed(shown))
-
-
-def _labels(rows: Dataset) -> dict[str, str]:
-    """Return the last label of each user's rows, if rows have labels."""
-    if "label" not in rows.column_names:
-        return {}
-    users = rows["user"] if "user" in rows.column_names else rows["id"]
-    named = zip(users, rows["id"], rows["label"], strict=True)
-    return {user or name: label for user, name, label in named if label is not None}
-
-
-def _stored(
-    path: Path,
-    fields: Sequence[Field],
-    found: tuple[list[str], list[list[str]], list[list[float] | None]],
-    labels: dict[str, str],
-) -> Dataset:
-    """Write the records, whole or not at all, and return them memory-mapped."""
-    from headstart.data.store import RecordWriter
-
-    names, items, times = found
-    with whole_file(path) as unfinished:
-        writer = RecordWriter(unfinished, fields, keep=INTERACTIONS.columns)
-        for start in range(0, len(names), 4096):
-            part = slice(start, start + 4096)
-            columns: list[list[object]] = [list(items[part]), list(times[part])]
-            if labels:
-                columns.append([labels.get(name) or None for name in names[part]])
-            writer.add(names[part], columns)
-        writer.close()
-    return writer.open(path)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
@@ -19,14 +20,14 @@ from headstart.files import write_json
 from headstart.modalities import Processor, TokenProcessor, Vocabulary, Words
 from headstart.modalities.interactions.content import INTERACTIONS
 from headstart.modalities.interactions.item_table import ItemTable
+from headstart.modalities.interactions.lists import lists_of
 from headstart.modalities.interactions.views import VIEWS, check_views
 from headstart.modalities.tokens.batching import by_length
 from headstart.modalities.tokens.token_file import (
-    Document,
     DocumentRows,
     PackedRows,
     TokenFile,
-    write_token_file,
+    write_ids,
 )
 
 if TYPE_CHECKING:
@@ -72,10 +73,13 @@ class ItemProcessor(TokenProcessor):
     @classmethod
     def fitted(cls, records: Dataset) -> ItemProcessor:
         """Collect the items of records."""
-        counts: Counter[str] = Counter()
-        for items in stream(records, "items"):
-            counts.update(items)
-        return cls(sorted(counts, key=lambda name: (-counts[name], name)))
+        counted = pc.value_counts(lists_of(records, "items").values)
+        names, counts = counted.field("values"), counted.field("counts")
+        order = pc.sort_indices(
+            pa.table({"count": counts, "name": names}),
+            sort_keys=[("count", "descending"), ("name", "ascending")],
+        )
+        return cls(names.take(order).to_pylist())
 
     def agrees_with(self, other: Processor) -> bool:
         """Return whether both have the same items."""
@@ -89,13 +93,15 @@ class ItemProcessor(TokenProcessor):
         """Return the id of each item."""
         return [self.ids.get(name, UNKNOWN) for name in items]
 
+    def encoded(self, records: Dataset) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ids (N,) of all items of records, and where each record begins (U+1,)."""
+        lists = lists_of(records, "items")
+        found = pc.index_in(lists.values, value_set=pa.array(self.names, pa.string()))
+        return np.asarray(pc.fill_null(pc.add(found, FIRST), UNKNOWN)), lists.offsets
+
     def store(self, records: Dataset, folder: Path) -> np.ndarray:
         """Write the ids of the records once, and return the count of each (3 + I,)."""
-        documents = (
-            Document(np.array(self.encode(items), dtype=np.int64))
-            for items in stream(records, "items")
-        )
-        return write_token_file(folder, documents, self.vocabulary.size)
+        return write_ids(folder, *self.encoded(records), self.vocabulary.size)
 
     def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
         """Open stored sequences: packed, or one in each row."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import starmap
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ def write_token_file(folder: Path, documents: Iterable[Document], vocab_size: in
 
     Flags go to ``words.bin`` and ``sentences.bin``, if there are any.
     """
-    dtype = np.uint16 if vocab_size <= 65536 else np.uint32
+    dtype = _dtype(vocab_size)
     lengths: list[int] = []
     counts = np.zeros(vocab_size, dtype=np.int64)
     flagged: set[str] = set()
@@ -59,10 +59,33 @@ def write_token_file(folder: Path, documents: Iterable[Document], vocab_size: in
                         file.write(flags.astype(np.uint8).tobytes())
         for name in {"words.bin", "sentences.bin"} - flagged:
             (partial / name).unlink()
-        np.save(partial / "offsets.npy", np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
-        (partial / "meta.json").write_text(json.dumps({"dtype": np.dtype(dtype).name}))
-        seal(partial)
+        _finish(partial, np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]), dtype)
     return counts
+
+
+def write_ids(folder: Path, ids: np.ndarray, offsets: np.ndarray, vocab_size: int) -> np.ndarray:
+    """Write documents without flags that are in memory; return the count of each id (V,).
+
+    Args:
+        ids: (N,) of all documents, one after another.
+        offsets: (documents + 1,) where each begins.
+    """
+    dtype = _dtype(vocab_size)
+    with whole_folder(folder) as partial:
+        ids.astype(dtype).tofile(partial / "tokens.bin")
+        _finish(partial, offsets.astype(np.int64), dtype)
+    return np.bincount(ids, minlength=vocab_size)
+
+
+def _dtype(vocab_size: int) -> type[np.unsignedinteger[Any]]:
+    return np.uint16 if vocab_size <= 65536 else np.uint32
+
+
+def _finish(folder: Path, offsets: np.ndarray, dtype: type[np.unsignedinteger[Any]]) -> None:
+    """Write what is needed to read the ids, and seal the folder."""
+    np.save(folder / "offsets.npy", offsets)
+    (folder / "meta.json").write_text(json.dumps({"dtype": np.dtype(dtype).name}))
+    seal(folder)
 
 
 @dataclass

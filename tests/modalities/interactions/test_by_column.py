@@ -235,7 +235,9 @@ def test_what_is_held_out_is_that_of_a_plain_loop(how: str, seed: int) -> None:
             ends.append(sum(time <= cut for time in row["times"]))
     assert held.ends.tolist() == ends
     tested = [i for i, row in enumerate(rows) if len(row["items"]) - ends[i] >= 2 and ends[i]]
-    assert held.tested.tolist() == tested
+    for found, further in ((held.validating, 0), (held.testing, 1)):
+        assert found.records.tolist() == tested
+        assert found.positions.tolist() == [ends[i] + further for i in tested]
     assert held.train.to_list() == [
         {
             "id": row["id"],
@@ -274,10 +276,14 @@ def test_the_catalogue_and_its_ids_are_those_of_a_plain_loop(tmp_path: Path) -> 
         for each, end in zip(codes, held.ends, strict=True)
     ]
     assert [each.tolist() for each in parts.train] == train
-    assert [each.tolist() for each in parts.histories] == [train[i] for i in held.tested]
-    assert parts.users == [records["id"][int(i)] for i in held.tested]
-    assert parts.validation.tolist() == [codes[i][held.ends[i]] for i in held.tested]
-    assert parts.test.tolist() == [codes[i][held.ends[i] + 1] for i in held.tested]
+    tested = held.testing.records.tolist()
+    assert parts.users == [records["id"][i] for i in tested]
+    for found, further in ((parts.validating, 0), (parts.testing, 1)):
+        ends = {i: held.ends[i] + further for i in tested}
+        before = [[code for code in codes[i][: ends[i]] if code != NEVER] for i in tested]
+        assert [each.tolist() for each in found.histories] == before
+        assert found.items.tolist() == [codes[i][ends[i]] for i in tested]
+        assert found.users.tolist() == list(range(len(tested)))
 
 
 def test_digests_tell_items_and_their_borders_apart() -> None:

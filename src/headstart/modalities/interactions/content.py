@@ -34,10 +34,12 @@ if TYPE_CHECKING:
     from headstart.data.audit import Audit
     from headstart.data.unit import Unit
 
-ITEMS_NAMES = ("items", "sequence", "history", "item_ids", "item_sequence", "basket", "session")
+ITEMS_NAMES = ("items", "sequence", "history", "item_ids", "item_sequence", "basket")
+#: A column of sessions may hold their names, or their items.
+SESSION_NAMES = ("session", "session_id", "sessionid", "visit_id", "visitid")
 USER_NAMES = (
     *("user", "user_id", "userid", "uid", "customer", "customer_id", "visitorid", "visitor_id"),
-    *("reviewerid", "reviewer_id", "session_id", "sessionid", "member_id", "client_id"),
+    *("reviewerid", "reviewer_id", "member_id", "client_id"),
 )
 TIMES_NAMES = ("times", "timestamps", "time_sequence")
 TIME_NAMES = ("time", "timestamp", "date", "datetime", "ts", "unixreviewtime", "created_at")
@@ -90,7 +92,7 @@ def _bracketed(text: str) -> list[Any] | None:
 def _listed(columns: Mapping[str, Sequence[Any]]) -> str | None:
     """Return a column of items, by its name, in which most cells are lists such as [12, 7, 9]."""
     known = {column.strip().lower(): column for column in columns}
-    named = (known[name] for name in ITEM_NAMES if name in known)
+    named = (known[name] for name in (*ITEM_NAMES, *SESSION_NAMES) if name in known)
     return next((column for column in named if mostly(columns[column], _is_list)), None)
 
 
@@ -186,6 +188,7 @@ ROWS = (
         obvious=_listed,
     ),
     _field("times", TIMES_NAMES, lambda value: bool(_cells(value)), _take_times, _times),
+    _field("session", SESSION_NAMES, _plain, _take_name("session"), string),
     _field("user", USER_NAMES, _plain, _take_name("user"), string),
     _field("item", ITEM_NAMES, _plain, _take_name("item"), string),
     _field(
@@ -250,7 +253,7 @@ def _recognises(name: str, schema: pa.Schema | None) -> bool | None:
     columns = {column.strip().lower() for column in schema.names}
     if columns & set(_OTHERS):
         return False
-    if columns & set(USER_NAMES) and columns & set(ITEM_NAMES):
+    if columns & {*USER_NAMES, *SESSION_NAMES} and columns & set(ITEM_NAMES):
         return True
     if os.path.splitext(unpacked_name(name))[1] in _TABLES | {".parquet", ".arrow"}:
         lists = {"items", "item_ids", "item_sequence", "history"}

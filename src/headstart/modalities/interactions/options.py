@@ -33,10 +33,11 @@ class InteractionOptions(Options):
     session_gap: float | None = Field(
         None, gt=0, description="Seconds without an event after which a new sequence begins."
     )
-    hold_out: Literal["last", "time", "none"] = Field(
+    hold_out: Literal["last", "time", "session", "none"] = Field(
         "last",
         description="What training does not see, as it is tested: the last two items of each "
-        "user (the second last one validates), the latest tenth of all events by time, or nothing.",
+        "user (the second last one validates), the latest tenth of all events by time, the last "
+        "two sessions of each user, or nothing.",
     )
     seen: Literal["remove", "keep"] = Field(
         "remove", description="Items of a user's history, where others are ranked for that user."

@@ -39,12 +39,16 @@ def tidied(rows: Dataset, audit: Audit, options: InteractionOptions) -> pa.Table
     if not isinstance(table, pa.Table):
         table = pa.Table.from_batches([table])
     table = table.combine_chunks()
+    if not _has(table, "user") and _has(table, "session"):
+        table = _set(table, "user", table["session"].combine_chunks())
     table = _without_gaps(_apart(table, audit), audit)
     table = _timed(table, audit)
     _refuse_none(table)
     _note_untimed(table, audit)
     if options.least_value is not None:
         _check_values(table, audit)
+    if options.hold_out == "session" and options.session_gap is None:
+        table = _by_session(table, audit)
     return table
 
 
@@ -121,6 +125,42 @@ def _timed(table: pa.Table, audit: Audit) -> pa.Table:
         audit.drop(table["id"][row].as_py(), reason)
     made = pa.array(found.times, from_pandas=True)
     return _set(table, "time", made).filter(pa.array(~found.strange))
+
+
+def _by_session(table: pa.Table, audit: Audit) -> pa.Table:
+    """Return the table with a user for each session, ``NAME#1`` for the first of a user.
+
+    Raises:
+        HeadstartError: no column names sessions.
+    """
+    if not _has(table, "session"):
+        raise HeadstartError(
+            "interactions.hold_out=session needs sessions; name their column with --column "
+            "session=COLUMN, or set interactions.session_gap to the seconds between two."
+        )
+    there = pc.and_(pc.is_valid(table["session"]), pc.is_valid(table["user"]))
+    for name in table["id"].filter(pc.invert(there)).to_pylist():
+        audit.drop(name, "it has no session, and others have one")
+    table = table.filter(there).combine_chunks()
+    users, sessions = (
+        np.asarray(table[name].combine_chunks().dictionary_encode().indices).astype(np.int64)
+        for name in ("user", "session")
+    )
+    key = users * (sessions.max(initial=0) + 1) + sessions
+    when = np.arange(len(key), dtype=np.float64)
+    if _has(table, "time"):
+        times = np.asarray(pc.fill_null(table["time"], float("inf")))
+        when = np.lexsort((when, times)).argsort().astype(np.float64)
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    begins = np.full(len(first), np.inf)
+    np.minimum.at(begins, inverse, when)
+    order = np.lexsort((begins, users[first]))
+    of_user = users[first][order]
+    number = np.empty(len(first), dtype=np.int64)
+    number[order] = np.arange(len(order)) - np.searchsorted(of_user, of_user) + 1
+    counted = pa.array(number[inverse]).cast(pa.string())
+    named = pc.binary_join_element_wise(table["user"].combine_chunks(), counted, "#")
+    return _set(table, "user", named)
 
 
 def _refuse_none(table: pa.Table) -> None:

@@ -171,6 +171,29 @@ def guessed(
     return f"{sentence}; not read: {names} (name another with {option(unsure[0])})"
 
 
+def misfits(
+    columns: Mapping[str, Sequence[Any]], fields: Iterable[Field], found: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield a sentence for each optional field whose column is known by name but not read.
+
+    Its values do not fit, and what they say would be lost without a word.
+    """
+    known = {column.strip().lower(): column for column in reversed(list(columns))}
+    for field in fields:
+        if field.required or field.name in found:
+            continue
+        column = next((known[name] for name in field.names if name in known), None)
+        if column is None or column in found.values():
+            continue
+        some = (value for value in columns[column] if str(value).strip())
+        one = next((value for value in some if not field.fits(value)), None)
+        if one is not None:
+            yield (
+                f"column {column!r} is not read as the {field.name}, as values such as "
+                f"{str(one)[:30]!r} do not fit"
+            )
+
+
 def check(where: str, columns: Iterable[str], name: str, column: str) -> None:
     """Raise a :class:`HeadstartError` for a named column that is not there."""
     found = list(columns)

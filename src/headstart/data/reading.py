@@ -14,7 +14,7 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.data.block import Block, Choose, Later, Located, Log, Quarantine
-from headstart.data.columns import LABEL, choose, guessed, option
+from headstart.data.columns import LABEL, choose, guessed, misfits, option
 from headstart.data.content import Content, Reader
 from headstart.data.decoding import PAGES, TextStream, open_text
 from headstart.data.field import Field
@@ -290,7 +290,8 @@ def _chooser(
             return first[0]
         known = {**columns, **later}
         first.append(choose(where, known, reading.fields, reading.named))
-        told[:] = [guessed(known, reading.fields, reading.named, first[-1])]
+        lost = misfits(known, reading.content.fields, first[-1])
+        told[:] = [guessed(known, reading.fields, reading.named, first[-1]), *lost]
         return first[-1]
 
     ledger = reading.audit.ledger

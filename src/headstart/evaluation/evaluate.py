@@ -116,8 +116,9 @@ def measure_of(config: EvaluateConfig) -> Measure:
     """
     protocol = protocol_of(config)
     if protocol.measure is None:
+        other = "RUN --against OTHER`" if "against" in protocol.uses else "RUN` for each"
         raise HeadstartError(
-            f"{config.task} is measured of one run alone; use `headstart evaluate` for each."
+            f"{config.task} is measured of one run at a time; use `headstart evaluate {other}."
         )
     return protocol.measure
 

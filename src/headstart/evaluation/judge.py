@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.config import Budget, EvaluateConfig
+from headstart.config import Budget, EvaluateConfig, SourceOptions
+from headstart.config.loading import names_given
+from headstart.config.models import QUICK
 from headstart.encoders.opening import (
     encoder_folder,
     first_part,
@@ -30,13 +32,14 @@ from headstart.evaluation.evaluate import (
 from headstart.evaluation.frozen_encoders import named
 from headstart.evaluation.judged_records import JudgedRecords, judged_records
 from headstart.evaluation.outcomes import Candidate
-from headstart.evaluation.protocols import Answer, OpenedRun
+from headstart.evaluation.protocols import Answer, OpenedRun, Protocol
 from headstart.evaluation.report import Report
 from headstart.evaluation.report.cost import seconds_of
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.evaluation.samples import Samples
 from headstart.evaluation.shifts import divided, measure_shifts
 from headstart.outputs import store_of
+from headstart.pages.markup import listed
 from headstart.run import RunFolder
 from headstart.working import working
 
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
 
 #: Least seconds of the simple alternatives.
 LEAST = 90.0
+#: Options that every protocol heeds.
+_OF_ALL = ("run", "train", "test", "task", "task_options", "seed", "quick", "out", "overwrite")
 
 
 def judge(
@@ -78,12 +83,30 @@ def judge(
     check_needs(plan.task, modality, encoder, processor)
     protocol = protocol_of(plan)
     if protocol.run is not None:
+        _tell_unused(config, protocol, plan.task, say)
         return protocol.run(opened, plan)
     report = _compared(opened, config, plan, training, console)
     out = Path(config.out) if config.out else RunFolder(store_of(run.folder)).report_file
     report.write(out)
     say(f"the report is in {out}")
     return report
+
+
+def _tell_unused(
+    config: EvaluateConfig, protocol: Protocol, task: str, say: Callable[[str], None]
+) -> None:
+    """Say which of the given options a protocol that measures the run itself does not use."""
+    known = {*_OF_ALL, *SourceOptions.model_fields, *protocol.uses}
+    quick = QUICK if config.quick else {}
+    given = {name.partition(".")[0] for name in names_given(config)}
+    unused = sorted(
+        f"--{name.replace('_', '-')}"
+        for name in given - known
+        if name not in quick or getattr(config, name) != quick[name]
+    )
+    if unused:
+        verb = "is" if len(unused) == 1 else "are"
+        say(f"{listed(unused)} {verb} not used by {task}, which measures the run itself.")
 
 
 def _compared(

@@ -166,6 +166,16 @@ class Modality(ABC):
         """
         return None
 
+    def check_files(self) -> None:
+        """Refuse files that its options name and that are not there, before anything is read.
+
+        By default the options name none.
+
+        Raises:
+            HeadstartError: the message says which.
+        """
+        return None
+
     def readable(self, records: Dataset, processor: Any, audit: Audit) -> Dataset:
         """Return the records whose content can be decoded; the others are dropped.
 

@@ -43,6 +43,7 @@ def audit_sources(config: AuditConfig) -> AuditPage:
     """
     modality = open_modality(modality_of(config), config.modality_options)
     content = modality.content
+    modality.check_files()
     check_names(config.columns, content)
     rules = _rules(content, config.quality)
     effort = Effort(modality.options, config.sample, config.seed, rules)

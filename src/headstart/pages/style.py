@@ -120,6 +120,10 @@ svg.swatch { display: inline-block; width: .8rem; height: .8rem; margin-right: .
   padding: .75rem 0; border-bottom: 1px solid var(--rule); }
 .query { grid-template-columns: minmax(0, 1fr); }
 .query .preview { border-top-color: var(--c0); }
+.query .preview.good { border-top-color: var(--good); }
+.query .preview.bad { border-top-color: var(--bad); }
+.listed { columns: 16rem 2; font-size: .9rem; }
+.neighbours > div > p { margin: 0 0 .4rem; }
 .preview { background: var(--panel); border-top: 3px solid var(--rule); border-radius: 4px;
   padding: .5rem .6rem; margin: 0; min-width: 0; overflow-wrap: anywhere; }
 .preview p { margin: 0; }

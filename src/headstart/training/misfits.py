@@ -31,6 +31,7 @@ def refuse_misfits(config: PretrainConfig, modality: Modality) -> None:
     """
     others = [source for source in (config.probe,) if source]
     check_sources([*config.sources, *others, *config.remove_overlap], modality.content)
+    modality.check_files()
     named = [] if config.objective == "auto" else list(parse_mixture(config.objective))
     check_fit(named, config.encoder, modality, config.length)
     if named:

@@ -12,7 +12,7 @@ from datasets import Dataset
 
 import headstart as hs
 from headstart.downstream.interactions.choice import described, restored
-from headstart.downstream.interactions.ranked import NextItem, RankedCandidate
+from headstart.downstream.interactions.ranked import NextItem, Order, RankedCandidate
 from headstart.downstream.interactions.split import NEVER, divided
 from headstart.errors import HeadstartError
 from headstart.modalities.interactions.options import InteractionOptions
@@ -26,7 +26,8 @@ def candidate(name: str, ranks: list[float], kind: str, validation: float) -> Ra
 
 
 def found(*candidates: RankedCandidate) -> NextItem:
-    return NextItem(list(candidates), users=len(candidates[0].ranks), items=9, order=(0.5, 0.4, 3))
+    users = len(candidates[0].ranks)
+    return NextItem(list(candidates), users=users, items=9, order=Order(0.5, 0.4, 3))
 
 
 def test_figures_by_hand() -> None:
@@ -78,11 +79,13 @@ def test_what_tests_comes_after_what_validates_and_unknown_items_are_misses() ->
     processor = ItemProcessor(["a", "b", "c", "d"])
     parts = divided(every, processor, InteractionOptions())
     assert parts.users == ["u0", "u1"]
-    assert [each.tolist() for each in parts.histories] == [[0, 1], [0]]
-    assert parts.validation.tolist() == [2, 1]
-    assert parts.test.tolist() == [3, NEVER]
-    assert [each.tolist() for each in parts.before_test()] == [[0, 1, 2], [0, 1]]
+    assert [each.tolist() for each in parts.validating.histories] == [[0, 1], [0]]
+    assert parts.validating.items.tolist() == [2, 1]
+    assert parts.testing.items.tolist() == [3, NEVER]
+    assert [each.tolist() for each in parts.testing.histories] == [[0, 1, 2], [0, 1]]
+    assert parts.testing.users.tolist() == [0, 1]
     assert parts.train.items.tolist() == [0, 1, 0, 0, 1]
+    assert parts.later.items.tolist() == [0, 1, 2, 0, 1, 0, 1]
 
 
 def test_too_short_sequences_and_a_run_on_everything_are_refused() -> None:

@@ -19,6 +19,7 @@ from headstart.errors import HeadstartError
 from headstart.modalities.interactions.content import INTERACTIONS, ROWS, digests
 from headstart.modalities.interactions.held_out import held_out
 from headstart.modalities.interactions.histories import events_of, gathered, sequences_of
+from headstart.modalities.interactions.lists import arrow
 from headstart.modalities.interactions.options import InteractionOptions
 from headstart.modalities.interactions.processor import FIRST, UNKNOWN, ItemProcessor
 from headstart.modalities.interactions.records import labels_of, stored
@@ -165,11 +166,13 @@ def test_records_are_those_of_a_plain_loop(
     audit = Audit()
     read = table(rows)
     try:
-        found = sequences_of(gathered(events_of(read, audit, options), audit, options), options)
+        found = sequences_of(
+            gathered(events_of(arrow(read), audit, options), audit, options), options
+        )
     except HeadstartError:
         assert not expected
         return
-    labels = labels_of(read, found)
+    labels = labels_of(arrow(read), found)
     fields = [*INTERACTIONS.fields, *([LABEL] if labels is not None else [])]
     records = stored(tmp_path / "records.arrow", fields, found, labels)
     assert [(row["where"], row["reason"]) for row in audit.summary()["records"]] == bad
@@ -188,7 +191,9 @@ def test_histories_are_written_in_parts(monkeypatch: pytest.MonkeyPatch, tmp_pat
     rows = drawn(1, "both", 90)
     expected, _ = one_by_one(rows, options)
     audit = Audit()
-    found = sequences_of(gathered(events_of(table(rows), audit, options), audit, options), options)
+    found = sequences_of(
+        gathered(events_of(arrow(table(rows)), audit, options), audit, options), options
+    )
     assert len(list(found.parts())) > 3
     records = stored(tmp_path / "records.arrow", INTERACTIONS.fields, found, None)
     assert records["items"][:] == [items for items, _, _ in expected.values()]
@@ -230,7 +235,9 @@ def test_what_is_held_out_is_that_of_a_plain_loop(how: str, seed: int) -> None:
             ends.append(sum(time <= cut for time in row["times"]))
     assert held.ends.tolist() == ends
     tested = [i for i, row in enumerate(rows) if len(row["items"]) - ends[i] >= 2 and ends[i]]
-    assert held.tested.tolist() == tested
+    for found, further in ((held.validating, 0), (held.testing, 1)):
+        assert found.records.tolist() == tested
+        assert found.positions.tolist() == [ends[i] + further for i in tested]
     assert held.train.to_list() == [
         {
             "id": row["id"],
@@ -269,10 +276,14 @@ def test_the_catalogue_and_its_ids_are_those_of_a_plain_loop(tmp_path: Path) -> 
         for each, end in zip(codes, held.ends, strict=True)
     ]
     assert [each.tolist() for each in parts.train] == train
-    assert [each.tolist() for each in parts.histories] == [train[i] for i in held.tested]
-    assert parts.users == [records["id"][int(i)] for i in held.tested]
-    assert parts.validation.tolist() == [codes[i][held.ends[i]] for i in held.tested]
-    assert parts.test.tolist() == [codes[i][held.ends[i] + 1] for i in held.tested]
+    tested = held.testing.records.tolist()
+    assert parts.users == [records["id"][i] for i in tested]
+    for found, further in ((parts.validating, 0), (parts.testing, 1)):
+        ends = {i: held.ends[i] + further for i in tested}
+        before = [[code for code in codes[i][: ends[i]] if code != NEVER] for i in tested]
+        assert [each.tolist() for each in found.histories] == before
+        assert found.items.tolist() == [codes[i][ends[i]] for i in tested]
+        assert found.users.tolist() == list(range(len(tested)))
 
 
 def test_digests_tell_items_and_their_borders_apart() -> None:

@@ -7,35 +7,40 @@ alternative are chosen by the items that validate, and the items that test are l
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Literal, cast
 
-import numpy as np
+from pydantic import Field
 
-from headstart.config import Budget, EvaluateConfig
+from headstart.config import Budget, EvaluateConfig, Options, task_options
 from headstart.data.audit import Audit
-from headstart.data.target_ranks import ndcg, ranks_of
+from headstart.downstream.interactions.against import other_networks
 from headstart.downstream.interactions.choice import described
+from headstart.downstream.interactions.item_map import item_map
+from headstart.downstream.interactions.measuring import (
+    by_popularity,
+    measured,
+    refitted,
+    tuned,
+    with_blends,
+    worth_of_order,
+)
 from headstart.downstream.interactions.network import network_of
 from headstart.downstream.interactions.page import write_page
-from headstart.downstream.interactions.ranked import CUT, NextItem, RankedCandidate
+from headstart.downstream.interactions.ranked import NextItem
+from headstart.downstream.interactions.sample_users import sample_users
 from headstart.downstream.interactions.split import NEVER, Division, divided
 from headstart.errors import HeadstartError
 from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.protocols import OpenedRun, Protocol
-from headstart.evaluation.ranking import rank_all, variety
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.files import write_json
 from headstart.modalities.interactions.processor import ItemProcessor
 from headstart.modalities.interactions.rankers.blend import Blend, blended
-from headstart.modalities.interactions.rankers.tuning import KINDS, Validation, tune
+from headstart.modalities.interactions.rankers.tuning import Validation
 from headstart.outputs import store_of
 from headstart.run import RunFolder
-from headstart.seeding import derive
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,10 +48,18 @@ if TYPE_CHECKING:
     from headstart.modalities.interactions.options import InteractionOptions
     from headstart.modalities.interactions.rankers import Ranker
 
-#: Tested users whose histories are shuffled, for what order is worth; and shown on the page.
-SHUFFLED, SHOWN = 5000, 12
 #: Minutes in which the alternatives are tuned by default.
 TUNED = 2.0
+
+
+class NextItemOptions(Options):
+    """Options of the protocol, for ``--set next_item.KEY=VALUE``."""
+
+    fit: Literal["train", "validation"] = Field(
+        "train",
+        description="What the simple alternatives are fitted on before the test: what training "
+        "saw, or the items that validate as well, which the network never sees.",
+    )
 
 
 def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
@@ -59,57 +72,86 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
         HeadstartError: the run predicts no items, or nothing was held out of its training.
     """
     options = cast("InteractionOptions", opened.modality.options)
+    chosen = task_options(config, NextItemOptions)
     network = network_of(opened.run, opened.encoder, opened.processor, opened.length)
     processor = cast(ItemProcessor, opened.processor)
     notes: list[str] = []
     audit = Audit()
+    rivals = other_networks(config.against, opened, processor, notes)
     records = _records(opened, config, audit, notes)
     parts = divided(records, processor, options)
     keep_seen = options.seen == "keep"
-    opened.say(f"ranking all {len(processor.names):,} items for {len(parts.users):,} users")
+    opened.say(
+        f"ranking all {len(processor.names):,} items for {len(parts.users):,} "
+        f"{'sessions' if parts.sessions else 'users'}"
+    )
     budget = config.alternatives_budget
     minutes = TUNED if budget == "auto" else Budget.parse(budget).amount
-    others = _tuned(parts, 60 * minutes, keep_seen, opened.say, notes)
-    validation = Validation.of(parts.histories, parts.validation, parts.train.count, keep_seen)
+    others = tuned(parts, 60 * minutes, keep_seen, opened.say, notes)
+    later = refitted(others, parts, notes) if chosen.fit == "validation" else {}
+    validating = parts.validating
+    validation = Validation.of(validating.histories, validating.items, parts.train.count, keep_seen)
     simple = blended(others, validation, notes.append)
     if len(simple.rankers) > 1:
         others.append(simple)
     together = blended([network, *others], validation, notes.append)
-    found = [_measured(one, "alternative", parts, keep_seen) for one in others]
     blend = together if _is_mixed(together, network) else None
+    compared: list[tuple[Ranker, str]] = [
+        (network, "network"),
+        *((each, "alternative") for each in others),
+        *((each, "other") for each in rivals),
+        *([(blend, "blend")] if blend else []),
+    ]
     result = NextItem(
         candidates=[
-            _measured(network, "network", parts, keep_seen),
-            *found,
-            *([_measured(blend, "blend", parts, keep_seen)] if blend else []),
+            measured(each, kind, parts, keep_seen, with_blends(later, each))
+            for each, kind in compared
         ],
         users=len(parts.users),
         items=len(processor.names),
-        order=_worth_of_order(network, parts, config.seed, keep_seen),
+        order=worth_of_order(network, parts, config.seed, keep_seen),
         seed=config.seed,
-        notes=[*notes, *_remarks(parts, options)],
+        groups=parts.testing.users,
+        unit="sessions" if parts.sessions else "users",
+        events=by_popularity(parts.train.counts(), parts.train.counts()),
+        notes=[*notes, *_remarks(parts, options, chosen)],
         about={
             "run": str(opened.run.folder),
             "date": date.today().isoformat(),
-            "fitted on": "the training part, without the items that validate and test",
-            "histories": "with the item that validates",
             "held out": _HELD[options.hold_out],
+            "ranked": f"{len(parts.testing.items):,} items, each after all that its "
+            f"{'session' if parts.sessions else 'user'} has before it",
+            "fitted on": _FITTED[chosen.fit],
+            "when it recommends": "the alternatives beside the network are fitted on all events, "
+            "those that validate and test included; the network stays as it was trained",
             "seen items": "stay in the lists" if keep_seen else "are removed from the lists",
             **versions(),
         },
-        samples=_samples(blend or network, parts, processor, keep_seen),
+        samples=sample_users(blend or network, parts, processor, keep_seen),
     )
     if not (config.test or config.train):
         _keep_choice(opened.run, blend)
     out = Path(config.out) if config.out else RunFolder(store_of(opened.run.folder)).report_file
     audits = {**opened.run.audits(), **({"tested": audit.summary()} if audit.kept else {})}
-    write_page(result, out, opened.run, command("evaluate", config, ["run"]), audits)
+    shown = item_map(opened, parts.train.counts(), config.seed)
+    write_page(result, out, opened.run, command("evaluate", config, ["run"]), audits, shown)
     write_json(out.with_suffix(".json"), result.summary())
     opened.say(f"the report is in {out}, and its figures beside it")
     return result
 
 
-_HELD = {"last": "the last two items of each user", "time": "the latest tenth of all events"}
+_HELD = {
+    "last": "the last two items of each user; the second last one validates (leave-one-out)",
+    "time": "the latest tenth of all events; of each user the first item after it began "
+    "validates, the second is the test",
+    "session": "the last two sessions of each user, or the latest fifth of all sessions where "
+    "users have one; the earlier ones validate",
+}
+_FITTED = {
+    "train": "the training part, without the items that validate and test",
+    "validation": "the network on the training part, the simple alternatives on the items that "
+    "validate as well; their settings were chosen before",
+}
 
 
 def _is_mixed(blend: Blend, network: Ranker) -> bool:
@@ -166,108 +208,36 @@ def _refuse_others(records: Dataset, own: Dataset, source: str) -> None:
         )
 
 
-def _tuned(
-    parts: Division, seconds: float, keep_seen: bool, say: Callable[[str], None], notes: list[str]
-) -> list[Ranker]:
-    """Return the simple alternatives, tuned on what validates; each has a share of the time left.
-
-    What was cut short is noted.
-    """
-    until = time.monotonic() + seconds
-    # At the test a history has one item more than what is fitted on; so it has where settings are
-    # chosen, or those that favour what is popular would look better than they are.
-    earlier = parts.train.without_last(1)
-    found: list[Ranker] = []
-    for number, kind in enumerate(KINDS):
-        share = max(1.0, (until - time.monotonic()) / (len(KINDS) - number))
-        tuned = tune(
-            kind,
-            earlier,
-            parts.histories,
-            parts.validation,
-            notes.append,
-            seconds=share,
-            keep_seen=keep_seen,
-        )
-        found.append(kind(parts.train, notes.append).fit(tuned.chosen))
-        say(f"{found[-1].name}: tuned")
-    return found
-
-
-def _measured(ranker: Ranker, kind: str, parts: Division, keep_seen: bool) -> RankedCandidate:
-    """Return the figures of what validates and of what tests."""
-    count, started = parts.train.count, time.monotonic()
-    validated = ranks_of(ranker.scores, parts.histories, parts.validation, count, keep_seen)
-    tested = rank_all(ranker.scores, parts.before_test(), parts.test, count, keep_seen=keep_seen)
-    took = 1000 * (time.monotonic() - started) / (2 * len(parts.users))
-    return RankedCandidate(
-        name=ranker.name,
-        settings=dict(ranker.settings),
-        validation=float(ndcg(validated, CUT).mean()),
-        ranks=tested.ranks,
-        lists=asdict(variety(tested.lists, parts.train.counts())),
-        milliseconds=took,
-        kind=kind,
-    )
-
-
-def _worth_of_order(
-    network: Ranker, parts: Division, seed: int, keep_seen: bool
-) -> tuple[float, float, int]:
-    """Return the NDCG@10 of the network on histories as they are and shuffled, and of how many.
-
-    Where both are alike, the network uses which items a user had and not when.
-    """
-    rng = np.random.default_rng(derive(seed, "order"))
-    chosen = np.sort(rng.permutation(len(parts.users))[:SHUFFLED])
-    histories = parts.before_test()
-    some = [histories[int(index)] for index in chosen]
-    shuffled = [rng.permutation(history) for history in some]
-    both = [
-        ranks_of(network.scores, each, parts.test[chosen], parts.train.count, keep_seen)
-        for each in (some, shuffled)
-    ]
-    as_is, without = (float(ndcg(found, CUT).mean()) for found in both)
-    return as_is, without, len(chosen)
-
-
-def _remarks(parts: Division, options: InteractionOptions) -> list[str]:
+def _remarks(parts: Division, options: InteractionOptions, chosen: NextItemOptions) -> list[str]:
     """Return what a reader of the figures should know."""
     found = []
-    never = int((parts.test == NEVER).sum())
+    items = parts.testing.items
+    never = int((items == NEVER).sum())
     if never:
         found.append(
-            f"{never:,} of {len(parts.test):,} tested items never occur in training; nobody can "
+            f"{never:,} of {len(items):,} tested items never occur in training; nobody can "
             "recommend them, and they count as missed."
         )
+    if options.seen == "remove":
+        had = sum(
+            bool((history == item).any())
+            for history, item in zip(parts.testing.histories, items, strict=True)
+        )
+        if had:
+            found.append(
+                f"{had:,} of {len(items):,} tested items are in the history before them, which is "
+                "removed from the lists, and count as missed; where users come back to what they "
+                "know, pre-train with interactions.seen=keep."
+            )
     if options.hold_out == "last":
         found.append(
             "The last items of users are held out at different times, so that what others did "
             "later is known; `--set interactions.hold_out=time` of pretrain divides at one time."
         )
-    return found
-
-
-def _samples(
-    ranker: Ranker, parts: Division, processor: ItemProcessor, keep_seen: bool
-) -> list[dict[str, Any]]:
-    """Return tested users: what they had last, what came next, and the first recommendations."""
-    histories = parts.before_test()[:SHOWN]
-    names = processor.names
-    found = []
-    for user, history, target, scores in zip(
-        parts.users, histories, parts.test, ranker.scores(histories), strict=False
-    ):
-        if not keep_seen:
-            scores[history] = -np.inf
-        top = np.argsort(-scores, kind="stable")[:CUT]
+    if chosen.fit == "validation":
         found.append(
-            {
-                "user": user,
-                "history": [names[int(item)] for item in history[-8:]],
-                "next": names[int(target)] if target != NEVER else None,
-                "recommended": [names[int(item)] for item in top],
-            }
+            "The simple alternatives were fitted on the items that validate as well, which the "
+            "network did not see (next_item.fit=validation)."
         )
     return found
 
@@ -275,6 +245,8 @@ def _samples(
 PROTOCOL = Protocol(
     "How high does it rank what each user took next, among all items?",
     run=run,
+    Options=NextItemOptions,
     needs=frozenset({"vocabulary"}),
     unlabeled=True,
+    uses=frozenset({"alternatives_budget", "against"}),
 )

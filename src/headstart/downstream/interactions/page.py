@@ -6,20 +6,37 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.downstream.interactions.ranked import CUTS, NextItem, RankedCandidate
-from headstart.evaluation.report import advice, answer, cost, data, health, training
+from headstart.downstream.interactions.ranked import CUT, CUTS, NextItem, RankedCandidate
+from headstart.evaluation.report import advice, answer, cost, pretext
+from headstart.evaluation.report.course import course
 from headstart.evaluation.report.reproduce import section as again
 from headstart.evaluation.report.reproduce import versions
 from headstart.files import write_text
-from headstart.pages.dots import Dot, dot_chart
-from headstart.pages.markup import Markup, table, tag
+from headstart.pages.charts import Series, line_chart
+from headstart.pages.dots import Dot
+from headstart.pages.markup import Markup, cut, join, table, tag
 from headstart.pages.page import page
+from headstart.pages.sections import TONES, figures, method, ranking, section, small
 from headstart.pages.top import tile
 
 if TYPE_CHECKING:
+    from headstart.evaluation.metrics import Estimate
     from headstart.run import RunFolder
 
-_TONES = {1: "gain", 0: "level", -1: "loss"}
+#: Letters of a title.
+_LETTERS = 48
+#: What each measure says, in a line.
+MEASURES = {
+    "HR": f"hit rate: how often the right item is among the first 5, {CUT} or 20",
+    "NDCG": "the same, worth 1 at the top of the list and less further down: 1 / log2(1 + rank)",
+    "MRR": "the same, worth 1 / rank, so that the first places count most",
+    "coverage": f"share of the catalogue that is among the first {CUT} of anybody",
+    "gini": "how unequally items are recommended: 0 is all alike, near 1 the same few for all",
+    "popularity": "popularity bias: mean percentile of what is recommended; 0.5 is none, 1 is the "
+    "commonest item alone",
+    "novelty": "mean bits of surprise: -log2 of an item's share of the events; more is rarer",
+}
+_LISTS = ("coverage", "gini", "popularity", "novelty")
 
 
 def write_page(
@@ -28,23 +45,26 @@ def write_page(
     run: RunFolder,
     command: str,
     audits: Mapping[str, Mapping[str, Any]],
+    shown: Markup,
 ) -> None:
     """Write the page atomically: one file that works offline.
 
     Args:
         audits: ``{what was read: Audit.summary()}``.
+        shown: the map of the items.
     """
     metrics = run.metrics()
     took = cost.cost_of(run, metrics)
+    longer = advice.longer(metrics, capped=bool(run.resolved.get("capped")))
     sections = [
-        advice.section([_advice(found)]),
+        advice.section([_advice(found), *longer]),
         _chart(found),
+        _popularity(found),
+        _samples(found),
+        shown,
+        pretext.section(run),
+        *course(metrics, audits, took),
         _figures(found),
-        _samples(found.samples),
-        training.section(metrics),
-        health.section(metrics),
-        data.section(audits),
-        cost.section(took),
         _method(found),
         again(command, versions(), run),
     ]
@@ -52,23 +72,39 @@ def write_page(
 
 
 def _header(found: NextItem, took: Mapping[str, str]) -> Markup:
-    tone = _TONES[found.sign]
+    tone = TONES[found.sign]
     ours, best = found.network, found.closest
-    hits = [one.figures()["HR@10"] for one in (ours, best)]
-    as_is, shuffled, _ = found.order
+    hits = [one.figures()[f"HR@{CUT}"] for one in (ours, best)]
+    order = found.order
     tiles = [
-        tile("NDCG@10", f"{found.score(ours).mean:.4f}", _against(found, best), tone),
-        tile("Hit in ten", f"{hits[0]:.1%}", f"against {hits[1]:.1%} of {best.name}", tone),
         tile(
-            "What order is worth", f"{as_is - shuffled:+.4f}", f"shuffled {shuffled:.4f}", "level"
+            f"NDCG@{CUT}",
+            f"{found.score(ours).mean:.4f}",
+            f"against {found.score(best).mean:.4f} of {best.name}",
+            tone,
+        ),
+        tile(f"Hit in {CUT}", f"{hits[0]:.1%}", f"against {hits[1]:.1%} of {best.name}", tone),
+    ]
+    if found.blend is not None:
+        gained = found.difference(found.blend, found.best)
+        tiles.append(
+            tile(
+                "Together",
+                f"{found.score(found.blend).mean:.4f}",
+                f"NDCG@{CUT} of {found.blend.name}, {gained.mean:+.4f} over {found.best.name}",
+                TONES[(gained.low > 0) - (gained.high < 0)],
+            )
+        )
+    tiles += [
+        tile(
+            "What order is worth",
+            f"{order.as_is - order.shuffled:+.4f}",
+            f"NDCG@{CUT} is {order.shuffled:.4f} on shuffled histories",
         ),
         *answer.cost_tile(took),
     ]
-    return answer.header(found.verdict, tone, tiles, notes=found.notes)
-
-
-def _against(found: NextItem, best: RankedCandidate) -> str:
-    return f"against {found.score(best).mean:.4f} of {best.name}"
+    first, *lines = found.verdict.splitlines()
+    return answer.header(first, tone, tiles, [*lines, found.of_order], found.notes)
 
 
 def _advice(found: NextItem) -> str:
@@ -81,100 +117,189 @@ def _advice(found: NextItem) -> str:
         )
     if found.sign < 0:
         return (
-            f"Serve {found.best.name}, or train for longer: it ranks better than the network, "
+            f"Serve {found.closest.name}, or train for longer: it ranks better than the network, "
             "and costs seconds."
         )
     return "Serve the network: `headstart recommend RUN --history ITEMS`."
+
+
+def _span(score: Estimate) -> str:
+    return f"{score.mean:.4f} [{score.low:.4f}, {score.high:.4f}]"
 
 
 def _chart(found: NextItem) -> Markup:
     rows = []
     for one in found.candidates:
         score = found.score(one)
-        span = f"{score.mean:.4f} [{score.low:.4f}, {score.high:.4f}]"
-        strong = one.kind != "alternative"
-        rows.append(Dot(one.name, score.mean, score.low, score.high, span, strong=strong))
+        strong = one.kind in ("network", "blend")
+        rows.append(Dot(one.name, score.mean, score.low, score.high, _span(score), strong=strong))
     rows.sort(key=lambda row: -row.value)
-    title = f"All {found.items:,} items ranked for {found.users:,} users"
-    label = "NDCG@10 (more is better), with 95% intervals over users"
-    return tag(
-        "section",
-        tag("h2", "How well it ranks", id="ranking"),
-        dot_chart(title, rows, x_label=label),
+    ranked = len(found.network.ranks)
+    of = f"{found.users:,} {found.unit}"
+    what = of if ranked == found.users else f"{ranked:,} items of {of}"
+    return ranking(
+        "How well it ranks",
+        "ranking",
+        f"{rows[0].name} ranks best: all {found.items:,} items, for {what}",
+        rows,
+        f"NDCG@{CUT} (more is better), with 95% intervals over {found.unit}",
     )
+
+
+def _popularity(found: NextItem) -> Markup:
+    """Return which share of events and of recommendations falls on the commonest items."""
+    compared = [found.network, found.blend, found.closest]
+    shown = {one.name: one for one in compared if one is not None and one.curve}
+    if not shown or len(found.events) < 2:
+        return Markup("")
+    lines = [
+        Series("events", [(x, 100 * y) for x, y in found.events]),
+        *(
+            Series(name, [(x, 100 * y) for x, y in one.curve], strong=one is found.network)
+            for name, one in shown.items()
+        ),
+    ]
+    tenth = max(1, found.items // 10)
+    of_tenth = [_at(found.events, tenth), _at(found.network.curve, tenth)]
+    title = (
+        f"The commonest tenth of the items has {of_tenth[0]:.0%} of the events, and "
+        f"{of_tenth[1]:.0%} of what the network recommends"
+    )
+    chart = line_chart(
+        title, lines, x_label="items, the commonest first", y_label="share in %", log_x=True,
+        x_ticks=_decades(found.items),
+    )  # fmt: skip
+    rows = [_named(one, [f"{one.lists[name]:.3f}" for name in _LISTS]) for one in found.candidates]
+    words = (
+        f"Of the first {CUT} items of each list. A line above that of the events recommends common "
+        "items more often than they are taken."
+    )
+    return section(
+        "Does it recommend what everybody knows?",
+        "popularity",
+        chart,
+        small(words),
+        table(["", *(name.capitalize() for name in _LISTS)], {"": rows}),
+        _meanings(_LISTS),
+    )
+
+
+def _at(curve: Sequence[tuple[float, float]], items: int) -> float:
+    """Return the share of the last point of a curve that is not beyond so many items."""
+    return max((share for end, share in curve if end <= items), default=0.0)
+
+
+def _decades(items: int) -> list[tuple[float, str]]:
+    """Return ticks at 1, 10, 100, ... and at the last item."""
+    ticks = [float(10**power) for power in range(len(str(items)))]
+    return [(x, f"{x:,.0f}") for x in (*(t for t in ticks if 2 * t <= items), float(items))]
+
+
+def _named(one: RankedCandidate, cells: list[str]) -> list[str]:
+    strong = one.kind in ("network", "blend")
+    return [tag("strong", one.name) if strong else one.name, *cells]
+
+
+def _meanings(names: Sequence[str]) -> Markup:
+    items = [
+        tag(
+            "li",
+            tag("strong", name if name.isupper() else name.capitalize()),
+            f": {MEASURES[name]}",
+        )
+        for name in names
+    ]
+    return tag("ul", *items, class_="small")
 
 
 def _figures(found: NextItem) -> Markup:
-    head = [
-        "",
-        "on what validates",
-        *(f"{name}@{cut}" for cut in CUTS for name in ("HR", "NDCG", "MRR")),
-    ]
+    names = ("HR", "NDCG", "MRR")
+    head = ["", *(f"{name}@{cut}" for name in names for cut in CUTS)]
     rows = []
     for one in found.candidates:
-        figures = one.figures()
-        cells = [
-            f"{figures[f'{name}@{cut}']:.4f}" for cut in CUTS for name in ("HR", "NDCG", "MRR")
-        ]
-        name = tag("strong", one.name) if one.kind != "alternative" else one.name
-        rows.append([name, f"{one.validation:.4f}", *cells, f"{one.milliseconds:.2f}\u00a0ms"])
+        measured = one.figures()
+        cells = [f"{measured[f'{name}@{cut}']:.4f}" for name in names for cut in CUTS]
+        rows.append(_named(one, cells))
     words = (
-        "One item of each user is the right one; all others of the catalogue are wrong. First "
-        "the NDCG@10 of the items that validate, by which settings and blends were chosen; last "
-        "the time for a user."
+        "One item is right each time, and all others of the catalogue are wrong; where candidates "
+        "score several items the same, these share the mean of their ranks."
     )
-    return tag(
-        "section",
-        tag("h2", "All figures", id="figures"),
-        tag("p", words, class_="small"),
-        table([*head, "a user"], {"": rows}),
-        _lists(found.candidates),
+    more = [
+        _named(one, [f"{one.validation:.4f}", f"{one.milliseconds:.2f} ms"])
+        for one in found.candidates
+    ]
+    chosen = f"NDCG@{CUT} on what validates"
+    return figures(
+        words,
+        head,
+        rows,
+        _meanings(names),
+        table(["", chosen, "time of a list"], {"": more}),
+        small("What validates chose the settings and the blends; the test was looked at once."),
     )
 
 
-def _lists(candidates: Sequence[RankedCandidate]) -> Markup:
-    """Return what the lists are like, beside whether they are right."""
-    names = list(dict.fromkeys(name for one in candidates for name in one.lists))
-    if not names:
+def _samples(found: NextItem) -> Markup:
+    if not found.samples:
         return Markup("")
-    rows = [[one.name, *(f"{one.lists[name]:.3f}" for name in names)] for one in candidates]
+    hits = sum(_is_hit(one) for one in found.samples)
+    ranker = (found.blend or found.network).name
     words = (
-        "Of the first ten: the share of the catalogue that anybody is shown (coverage), how "
-        "unequally items are shown (Gini, 0 is alike), the mean percentile of their popularity, "
-        "and novelty (the mean of -log2 of an item's share of the events)."
+        f"{len(found.samples)} {found.unit} from all over the tested ones, ranked by {ranker}: "
+        "their latest items, the first recommendations, and what they took. Reasons are the items "
+        "of the history without which it would score less."
     )
-    return tag("div", tag("p", words, class_="small"), table(["", *names], {"": rows}))
+    return section(
+        f"Some {found.unit}",
+        "users",
+        tag("p", tag("strong", f"{hits} of {len(found.samples)} took one of the first {CUT}")),
+        small(words),
+        *map(_sample, found.samples),
+    )
 
 
-def _samples(samples: Sequence[Mapping[str, Any]]) -> Markup:
-    if not samples:
-        return Markup("")
-    rows = []
-    for one in samples:
-        listed: list[Any] = []
-        for item in one["recommended"]:
-            listed += [tag("strong", item) if item == one["next"] else item, " "]
-        rows.append(
-            [one["user"], " ".join(one["history"]), one["next"] or "(new)", tag("span", *listed)]
-        )
-    return tag(
-        "section",
-        tag("h2", "Some users", id="users"),
-        tag("p", "What came next is bold where it is among the first ten.", class_="small"),
-        table(["user", "had, the latest last", "took next", "recommended"], {"": rows}),
+def _is_hit(one: Mapping[str, Any]) -> bool:
+    return one["rank"] is not None and one["rank"] <= CUT
+
+
+def _sample(one: Mapping[str, Any]) -> Markup:
+    hit = _is_hit(one)
+    earlier = [tag("p", cut(item, _LETTERS), class_="words") for item in one["history"]]
+    left = tag(
+        "ul",
+        tag(
+            "li",
+            tag("p", cut(str(one["user"]), _LETTERS), class_="label"),
+            *(earlier or [small("(nothing that is known)")]),
+            class_=f"preview {'good' if hit else 'bad'}",
+        ),
+        class_="query",
     )
+    taken = (
+        cut(one["next"], _LETTERS) if one["next"] is not None else "an item that training never saw"
+    )
+    at = "in no list" if one["rank"] is None else f"rank {one['rank']:,.0f}"
+    why = f", because of {' and '.join(cut(x, _LETTERS) for x in one['reasons'])}" * bool(
+        one["reasons"]
+    )
+    listed = [
+        tag("li", tag("mark", cut(item, _LETTERS), " ✓", class_="answer"))
+        if hit and item == one["next"]
+        else tag("li", cut(item, _LETTERS))
+        for item in one["recommended"]
+    ]
+    right = tag(
+        "div",
+        tag("p", "took next: ", tag("strong", taken), join(f" ({at}{why})")),
+        tag("ol", *listed, class_="listed"),
+    )
+    return tag("div", left, right, class_="neighbours")
 
 
 def _method(found: NextItem) -> Markup:
-    rows = [[name[:1].upper() + name[1:], str(value)] for name, value in found.about.items()]
     chosen = [
         [one.name, ", ".join(f"{key} {value}" for key, value in one.settings.items())]
         for one in found.candidates
         if one.settings
     ]
-    return tag(
-        "section",
-        tag("h2", "How it was measured", id="method"),
-        table(["", ""], {"": rows}),
-        table(["candidate", "settings"], {"": chosen}),
-    )
+    return method(found.about, table(["candidate", "settings"], {"": chosen}))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import norm
 
 from headstart.data.target_ranks import ndcg
 from headstart.evaluation.metrics import Estimate
@@ -29,7 +30,8 @@ class RankedCandidate:
         ranks: (M,) of the items that test, from 1; infinite where an item is in no list.
         lists: what its lists are like, see :class:`headstart.evaluation.ranking.Variety`.
         milliseconds: for one user.
-        kind: ``network``, ``alternative`` or ``blend``.
+        kind: ``network``, ``alternative``, ``blend``, or ``other`` for a network of another run.
+        curve: which share of what it recommends falls on the commonest items: (items, share).
     """
 
     name: str
@@ -39,6 +41,7 @@ class RankedCandidate:
     lists: Mapping[str, float]
     milliseconds: float
     kind: str
+    curve: Sequence[tuple[float, float]] = ()
 
     def figures(self) -> dict[str, float]:
         """Return HR, NDCG and MRR at each length of a list."""
@@ -51,15 +54,33 @@ class RankedCandidate:
         return found
 
 
+class Order(NamedTuple):
+    """NDCG@10 of the network on histories as they are and shuffled, on so many items.
+
+    Attributes:
+        worth: the difference, paired.
+    """
+
+    as_is: float
+    shuffled: float
+    items: int
+    worth: Estimate | None = None
+
+
 @dataclass(frozen=True)
 class NextItem(Result):
     """The answer of the protocol ``next_item``.
 
     Attributes:
-        candidates: the network first, then the alternatives, and a blend if there is one.
-        users, items: numbers of tested users and of items.
-        order: NDCG@10 of the network on histories as they are and shuffled, with the users.
+        candidates: the network first, then the alternatives, networks of other runs, and a blend if
+            there is one.
+        users, items: numbers of tested users, or of sessions, and of items.
+        order: what the order of the items is worth to the network.
         seed: of the resamples.
+        groups: (M,) users of the tested items, which are resampled as wholes; None where each is
+            one.
+        unit: what is resampled.
+        events: which share of the events falls on the commonest items: (items, share).
         about: what was measured, as text.
         notes: remarks in plain sentences.
         samples: some tested users: what they had, what came next, what was recommended.
@@ -68,8 +89,11 @@ class NextItem(Result):
     candidates: list[RankedCandidate]
     users: int
     items: int
-    order: tuple[float, float, int]
+    order: Order
     seed: int = 0
+    groups: np.ndarray | None = None
+    unit: str = "users"
+    events: Sequence[tuple[float, float]] = ()
     about: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
@@ -80,10 +104,14 @@ class NextItem(Result):
         return self.candidates[0]
 
     @property
+    def alternatives(self) -> list[RankedCandidate]:
+        """The simple alternatives."""
+        return [one for one in self.candidates if one.kind == "alternative"]
+
+    @property
     def best(self) -> RankedCandidate:
         """The alternative that the items that validate prefer."""
-        others = [one for one in self.candidates if one.kind == "alternative"]
-        return max(others, key=lambda one: one.validation)
+        return max(self.alternatives, key=lambda one: one.validation)
 
     @property
     def blend(self) -> RankedCandidate | None:
@@ -92,20 +120,29 @@ class NextItem(Result):
 
     def score(self, one: RankedCandidate) -> Estimate:
         """Return the NDCG@10 of a candidate, with its interval over users."""
-        return averaged(ndcg(one.ranks, CUT)[None], self.seed).estimate()
+        return averaged(ndcg(one.ranks, CUT)[None], self.seed, self._resampled).estimate()
+
+    @property
+    def _resampled(self) -> np.ndarray | None:
+        """The groups, where some have several items."""
+        groups = self.groups
+        return None if groups is None or int(groups.max()) + 1 == len(groups) else groups
 
     def difference(self, one: RankedCandidate, other: RankedCandidate) -> Estimate:
         """Return by how much one candidate is better than another in NDCG@10, paired by user."""
+        mean, resampled = self._change(one, other)
+        low, high = np.quantile(resampled, (0.025, 0.975))
+        return Estimate(mean, float(low), float(high))
+
+    def _change(self, one: RankedCandidate, other: RankedCandidate) -> tuple[float, np.ndarray]:
         change = ndcg(one.ranks, CUT) - ndcg(other.ranks, CUT)
-        sampled = averaged(change[None], self.seed)
-        low, high = np.quantile(sampled.by_resample[0], (0.025, 0.975))
-        return Estimate(float(change.mean()), float(low), float(high))
+        sampled = averaged(change[None], self.seed, self._resampled)
+        return float(change.mean()), sampled.by_resample[0]
 
     @cached_property
     def closest(self) -> RankedCandidate:
         """The alternative that the network gains least over on what is tested."""
-        others = [one for one in self.candidates if one.kind == "alternative"]
-        return min(others, key=lambda one: self.difference(self.network, one).mean)
+        return min(self.alternatives, key=lambda one: self.difference(self.network, one).mean)
 
     @cached_property
     def gain(self) -> Estimate:
@@ -114,8 +151,16 @@ class NextItem(Result):
 
     @property
     def sign(self) -> int:
-        """1 where the network is clearly better than every alternative, -1 where worse, else 0."""
-        return (self.gain.low > 0) - (self.gain.high < 0)
+        """1 where the network is clearly better than every alternative, -1 where worse, else 0.
+
+        It is clearly worse where one is clearly better: as this may be the luckiest of several, the
+        interval is widened by their number (Bonferroni).
+        """
+        if all(self.difference(self.network, one).low > 0 for one in self.alternatives):
+            return 1
+        mean, resampled = self._change(self.network, self.closest)
+        wide = norm.ppf(1 - 0.025 / len(self.alternatives))
+        return -int(mean + wide * float(resampled.std()) < 0)
 
     @property
     def verdict(self) -> str:
@@ -137,16 +182,28 @@ class NextItem(Result):
                 f"[{gained.low:+.4f}, {gained.high:+.4f}] over {self.best.name}, which "
                 "does best on what validates."
             )
+        for one in self.candidates:
+            if one.kind == "other":
+                over = self.difference(self.network, one)
+                said += f"\nOver {one.name}: {over.mean:+.4f} [{over.low:+.4f}, {over.high:+.4f}]."
         return said
 
-    def __str__(self) -> str:
-        as_is, shuffled, users = self.order
-        kept = [f"Note: {note}" for note in self.notes]
-        of_order = (
-            f"The order of the items is worth {as_is - shuffled:+.4f} to the network (shuffled "
-            f"{shuffled:.4f}, {users:,} users)."
+    @property
+    def of_order(self) -> str:
+        """What the order of the items is worth, in a sentence."""
+        worth, share = self.order.as_is - self.order.shuffled, ""
+        if self.order.as_is > 0:
+            share = f", {worth / self.order.as_is:.0%} of its NDCG@10"
+        span = self.order.worth
+        between = f" [{span.low:+.4f}, {span.high:+.4f}]" if span else ""
+        return (
+            f"The order of the items is worth {worth:+.4f}{between} to the network{share} "
+            f"(shuffled {self.order.shuffled:.4f}, {self.order.items:,} histories)."
         )
-        return "\n".join([self.verdict, of_order, *kept])
+
+    def __str__(self) -> str:
+        kept = [f"Note: {note}" for note in self.notes]
+        return "\n".join([self.verdict, self.of_order, *kept])
 
     def summary(self) -> dict[str, Any]:
         """Return plain values."""
@@ -154,9 +211,14 @@ class NextItem(Result):
             "task": "next_item",
             "verdict": self.verdict,
             "users": self.users,
+            "unit": self.unit,
             "items": self.items,
+            "tested": len(self.network.ranks),
             "gain": vars(self.gain),
-            "order": dict(zip(("as_is", "shuffled", "users"), self.order, strict=True)),
+            "order": {
+                **self.order._asdict(),
+                "worth": vars(self.order.worth) if self.order.worth else None,
+            },
             "candidates": [
                 {
                     "name": one.name,

@@ -8,12 +8,15 @@ import numpy as np
 import pyarrow as pa
 
 from headstart.errors import HeadstartError
-from headstart.modalities.interactions.held_out import FEWEST, held_out
-from headstart.modalities.interactions.lists import arrow
+from headstart.modalities.interactions.held_out import FEWEST, Targets, held_out
+from headstart.modalities.interactions.lists import arrow, lists_of
 from headstart.modalities.interactions.processor import FIRST, ItemProcessor
 from headstart.modalities.interactions.sequences import Sequences
+from headstart.modalities.interactions.timed import TimedHistories
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from datasets import Dataset
 
     from headstart.modalities.interactions.options import InteractionOptions
@@ -22,29 +25,37 @@ if TYPE_CHECKING:
 NEVER = -1
 
 
+class Ranked(NamedTuple):
+    """Items that are ranked.
+
+    Attributes:
+        histories: of M, the items before each.
+        items: (M,) what comes next; -1 for an item that training never saw.
+        users: (M,) codes of the users, ascending from 0; a user may have several.
+    """
+
+    histories: Sequence[np.ndarray]
+    items: np.ndarray
+    users: np.ndarray
+
+
 class Division(NamedTuple):
     """What is fitted, what validates and what tests.
 
     Attributes:
         train: the sequences that training saw.
-        users: (M,) names of the tested users.
-        histories: of each of them, without the items that validate and test.
-        validation, test: (M,) the item that validates and the one that tests; -1 for one that
-            training never saw.
+        later: the same with the items that validate.
+        users: names of the tested users, or of their sessions.
+        validating, testing: what is ranked; ``users`` are those of ``testing``.
+        sessions: whether whole sessions are held out, and no part of them is in ``train``.
     """
 
     train: Sequences
+    later: Sequences
     users: list[str]
-    histories: list[np.ndarray]
-    validation: np.ndarray
-    test: np.ndarray
-
-    def before_test(self) -> list[np.ndarray]:
-        """Return each history with the item that validates, which is known when it is tested."""
-        return [
-            np.append(history, item) if item != NEVER else history
-            for history, item in zip(self.histories, self.validation, strict=True)
-        ]
+    validating: Ranked
+    testing: Ranked
+    sessions: bool
 
 
 def divided(records: Dataset, processor: ItemProcessor, options: InteractionOptions) -> Division:
@@ -59,24 +70,70 @@ def divided(records: Dataset, processor: ItemProcessor, options: InteractionOpti
             "this run was trained on all items (interactions.hold_out=none), so nothing is left to "
             "test; pre-train with interactions.hold_out=last."
         )
-    if not len(held.tested):
-        raise HeadstartError(
-            f"no sequence has {FEWEST} items: one to begin with, one that validates and one that "
-            "tests; give longer sequences."
-        )
+    if not len(held.testing.records) or not len(held.validating.records):
+        raise HeadstartError(_NOTHING.get(options.hold_out, _SHORT))
     ids, offsets = processor.encoded(records)
     codes = np.where(ids < FIRST, NEVER, ids - FIRST).astype(np.int32)
+    times = _times(records)
+    shown = held.ends.copy()
+    # What validates is the last that is known before the test.
+    np.maximum.at(shown, held.validating.records, held.validating.positions + 1)
+    tested = np.unique(held.testing.records)
+    names = arrow(records.select_columns(["id"]))["id"].take(pa.array(tested))
+    every = _first(codes, offsets, np.diff(offsets), processor, times)
+    return Division(
+        _first(codes, offsets, held.ends, processor, times),
+        _first(codes, offsets, shown, processor, times),
+        names.to_pylist(),
+        _ranked(held.validating, codes, offsets, every),
+        _ranked(held.testing, codes, offsets, every),
+        options.hold_out == "session",
+    )
+
+
+_SHORT = (
+    f"no sequence has {FEWEST} items: one to begin with, one that validates and one that tests; "
+    "give longer sequences."
+)
+_NOTHING = {
+    "time": "no user has an item before and two after the time at which the latest tenth of the "
+    "events begins; pre-train with interactions.hold_out=last.",
+    "session": "no session that is held out has two items, so that none comes next; set "
+    "interactions.session_gap to more seconds, or pre-train with interactions.hold_out=last.",
+}
+
+
+def _times(records: Dataset) -> np.ndarray | None:
+    """Return when each event was (N,); None where that is not known."""
+    if "times" not in records.column_names or records.data.column("times").null_count:
+        return None
+    return np.asarray(lists_of(records, "times").values)
+
+
+def _first(
+    codes: np.ndarray,
+    offsets: np.ndarray,
+    ends: np.ndarray,
+    processor: ItemProcessor,
+    times: np.ndarray | None = None,
+) -> Sequences:
+    """Return the known items among the first ``ends`` (N,) of each record."""
     lengths = np.diff(offsets)
     within = np.arange(len(codes)) - np.repeat(offsets[:-1], lengths)
-    fitted = (within < np.repeat(held.ends, lengths)) & (codes >= 0)
-    before = np.concatenate([[0], np.cumsum(fitted)])
-    train = Sequences(codes[fitted], before[offsets], len(processor.names))
-    after = offsets[held.tested] + held.ends[held.tested]
-    names = arrow(records.select_columns(["id"]))["id"].take(pa.array(held.tested))
-    return Division(
-        train,
-        names.to_pylist(),
-        [train[index] for index in held.tested.tolist()],
-        codes[after].astype(np.int64),
-        codes[after + 1].astype(np.int64),
-    )
+    kept = (within < np.repeat(ends, lengths)) & (codes >= 0)
+    before = np.concatenate([[0], np.cumsum(kept)])
+    when = None if times is None else times[kept]
+    return Sequences(codes[kept], before[offsets], len(processor.names), when)
+
+
+def _ranked(targets: Targets, codes: np.ndarray, offsets: np.ndarray, every: Sequences) -> Ranked:
+    """Return what is ranked, with the known items of each history."""
+    spots = offsets[targets.records] + targets.positions
+    known = np.concatenate([[0], np.cumsum(codes >= 0)])
+    ends = zip(every.offsets[targets.records].tolist(), known[spots].tolist(), strict=True)
+    parts = [slice(start, stop) for start, stop in ends]
+    histories: Sequence[np.ndarray] = [every.items[part] for part in parts]
+    if every.times is not None:
+        histories = TimedHistories(histories, [every.times[part] for part in parts])
+    users = np.unique(targets.records, return_inverse=True)[1]
+    return Ranked(histories, codes[spots].astype(np.int64), users)

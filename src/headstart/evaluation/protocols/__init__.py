@@ -101,6 +101,8 @@ class Protocol:
         headline: the headline score of predictions, for protocols that fit a probe: it is then
             fitted once for all records that it is tested on.
         how: a description below the figures, in a sentence or two.
+        uses: names of options of ``evaluate`` that ``run`` heeds, besides what every protocol does;
+            that others were given and are not used is said.
 
     Example::
 
@@ -123,6 +125,7 @@ class Protocol:
     alone: bool = False
     headline: Headline | None = None
     how: str = ""
+    uses: frozenset[str] = field(default_factory=frozenset)
 
     def __post_init__(self) -> None:
         if self.measure is None and self.run is None:

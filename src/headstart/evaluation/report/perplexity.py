@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.evaluation.perplexity import ModelScore, Surprises, span
-from headstart.evaluation.report import advice, answer, cost, data, health, pretext, training
+from headstart.evaluation.report import advice, answer, cost, pretext
+from headstart.evaluation.report.course import course
 from headstart.evaluation.report.reproduce import section as again
 from headstart.files import write_text
-from headstart.pages.dots import Dot, dot_chart
-from headstart.pages.markup import Markup, table, tag
+from headstart.pages.dots import Dot
+from headstart.pages.markup import Markup, tag
 from headstart.pages.page import page
+from headstart.pages.sections import TONES, figures, method, ranking, section, small
 from headstart.pages.top import tile
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 #: Bits of a piece with the deepest colour.
 _DEEPEST = 12.0
-_TONES = {1: "gain", 0: "level", -1: "loss"}
 
 
 def write_perplexity(
@@ -49,10 +50,7 @@ def write_perplexity(
         _surprises(found.surprises),
         _samples(found.samples),
         pretext.section(run),
-        training.section(metrics),
-        health.section(metrics),
-        data.section(audits),
-        cost.section(took),
+        *course(metrics, audits, took),
         _figures(found),
         _method(found),
         again(command, versions, run),
@@ -61,7 +59,7 @@ def write_perplexity(
 
 
 def _header(found: Perplexity, took: Mapping[str, str]) -> Markup:
-    ours, best, tone = found.foreseen[0], found.best, _TONES[found.sign]
+    ours, best, tone = found.foreseen[0], found.best, TONES[found.sign]
     tiles = [
         tile(
             "Perplexity a token",
@@ -108,11 +106,7 @@ def _chart(found: Perplexity) -> Markup:
     if not found.sign:
         title = f"Neither this run nor {best.name} clearly predicts these texts better"
     label = "bits a byte (less is better), with 95% intervals"
-    return tag(
-        "section",
-        tag("h2", "How well it predicts", id="perplexity"),
-        dot_chart(title, rows, x_label=label),
-    )
+    return ranking("How well it predicts", "perplexity", title, rows, label)
 
 
 def _surprises(texts: Sequence[Surprises]) -> Markup:
@@ -122,10 +116,10 @@ def _surprises(texts: Sequence[Surprises]) -> Markup:
         "Tested texts, read from left to right: the deeper a piece is drawn, the more bits it took "
         f"to predict it ({_DEEPEST:g} and more are deepest). What only stands before is pale."
     )
-    return tag(
-        "section",
-        tag("h2", "Where it is surprised", id="surprises"),
-        tag("p", words, class_="small"),
+    return section(
+        "Where it is surprised",
+        "surprises",
+        small(words),
         *(
             tag(
                 "p",
@@ -159,7 +153,7 @@ def _samples(samples: Sequence[Mapping[str, str]]) -> Markup:
         )
         for sample in samples
     ]
-    return tag("section", tag("h2", "What it writes", id="samples"), *blocks)
+    return section("What it writes", "samples", *blocks)
 
 
 def _figures(found: Perplexity) -> Markup:
@@ -169,30 +163,20 @@ def _figures(found: Perplexity) -> Markup:
         "others. Bits a byte are comparable between tokenizers, perplexities are not."
     )
     rows = [_row(one, strong=not index) for index, one in enumerate(found.foreseen)]
-    return tag(
-        "section",
-        tag("h2", "All figures", id="figures"),
-        tag("p", words, class_="small"),
-        table(["", "Perplexity a token", "Bits a byte"], {"": rows}),
-    )
+    return figures(words, ["", "Perplexity a token", "Bits a byte"], rows)
 
 
 def _method(found: Perplexity) -> Markup:
     """Return what was measured, when, on how much, and how the n-grams were fitted."""
     gain = found.gain
-    rows = [
-        *([name[:1].upper() + name[1:], value] for name, value in found.about.items()),
-        ["Measure", "perplexity: the exponential of the mean nats a token"],
-        ["Tested", f"{found.texts:,} texts, {found.tokens:,} predicted tokens"],
-        ["Saved", f"{span(gain, 3)} nats a token over {found.best.name}, paired"],
-    ]
+    rows = {
+        **found.about,
+        "measure": "perplexity: the exponential of the mean nats a token",
+        "tested": f"{found.texts:,} texts, {found.tokens:,} predicted tokens",
+        "saved": f"{span(gain, 3)} nats a token over {found.best.name}, paired",
+    }
     about = found.ngrams.sentences() if found.ngrams else ["There is no n-gram model."]
-    return tag(
-        "section",
-        tag("h2", "How it was measured", id="method"),
-        table(["", ""], {"": rows}),
-        *(tag("p", sentence, class_="small") for sentence in about),
-    )
+    return method(rows, *map(small, about))
 
 
 def _row(one: ModelScore, *, strong: bool) -> list[str]:

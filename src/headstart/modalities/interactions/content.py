@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.data.block import Block
-from headstart.data.columns import label_text
 from headstart.data.content import Content
 from headstart.data.decoding import open_text
-from headstart.data.field import Field, string
+from headstart.data.field import Field, mostly, string
 from headstart.data.lines import chunks, lines
 from headstart.data.streams import unpacked_name
 from headstart.data.times import moment
+from headstart.modalities.interactions.ids import ITEM_NAMES, name_of
 from headstart.modalities.interactions.survey import survey
 
 if TYPE_CHECKING:
@@ -31,55 +34,73 @@ if TYPE_CHECKING:
     from headstart.data.audit import Audit
     from headstart.data.unit import Unit
 
-ITEMS_NAMES = ("items", "sequence", "history", "item_ids", "item_sequence", "basket", "session")
+ITEMS_NAMES = ("items", "sequence", "history", "item_ids", "item_sequence", "basket")
+#: A column of sessions may hold their names, or their items.
+SESSION_NAMES = ("session", "session_id", "sessionid", "visit_id", "visitid")
 USER_NAMES = (
     *("user", "user_id", "userid", "uid", "customer", "customer_id", "visitorid", "visitor_id"),
-    *("reviewerid", "reviewer_id", "session_id", "sessionid", "member_id", "client_id"),
+    *("reviewerid", "reviewer_id", "member_id", "client_id"),
 )
-ITEM_NAMES = (
-    *("item", "item_id", "itemid", "iid", "product", "product_id", "productid", "asin", "sku"),
-    *("movie", "movie_id", "movieid", "track_id", "song_id", "article_id", "book_id", "isbn"),
-    *("parent_asin", "stockcode", "business_id", "poi_id"),
-)
+TIMES_NAMES = ("times", "timestamps", "time_sequence")
 TIME_NAMES = ("time", "timestamp", "date", "datetime", "ts", "unixreviewtime", "created_at")
 VALUE_NAMES = ("value", "rating", "stars", "score", "overall", "weight", "count", "play_count")
 #: Names of columns of other kinds of data: a table that has one holds records of that kind.
 _OTHERS = ("text", "review", "sentence", "content", "body", "title", "caption", "question")
 #: Items between which a cell of several has one of these.
 _SEPARATORS = (",", ";", "|", " ")
+#: A cell of two numbers and more.
+_SEVERAL = re.compile(r"\d+(?:\s*[ ,;|]\s*\d+)+")
 _TABLES = frozenset({".csv", ".tsv", ".jsonl", ".json"})
-
-
-def name_of(value: Any) -> str | None:
-    """Return the id of a user or an item as a string, alike from every format; None for none.
-
-    7, 7.0 and ``"7"`` are one id, as a column of numbers with a gap is written with points.
-    """
-    if type(value) is int or (type(value) is str and value.isascii() and value.isdigit()):
-        return str(value)  # what most are
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    found = label_text(value)
-    return None if found is None or found.lower() in ("nan", "null", "none", "nat") else found
 
 
 def names_in(value: Any) -> list[str] | None:
     """Return the items of a list, or of a cell such as ``"12 7 9"``; None where it is neither."""
+    found = _names(value)
+    return None if found is None else [one for one in found if one is not None]
+
+
+def _names(value: Any) -> list[str | None] | None:
+    """Return the items of a list or a cell, with None for each that has no id."""
+    values = _cells(value)
+    return None if values is None else [name_of(one) for one in values]
+
+
+def _cells(value: Any) -> list[Any] | None:
+    """Return the parts of a list or a cell; None where it is neither."""
     if isinstance(value, str):
         text = value.strip()
-        if text.startswith("["):
-            try:
-                return names_in(json.loads(text))
-            except ValueError:
-                return None
+        if text.startswith("[") and text.endswith("]"):
+            return _bracketed(text)
         between = next((mark for mark in _SEPARATORS if mark in text), None)
-        value = text.split(between) if between else [text]
+        return list(text.split(between) if between else [text])
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if not isinstance(value, list | tuple):
-        return None
-    found = [name_of(one) for one in value]
-    return [one for one in found if one is not None]
+    return list(value) if isinstance(value, list | tuple) else None
+
+
+def _bracketed(text: str) -> list[Any] | None:
+    """Return the parts of a list as JSON, Python or NumPy write it."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return list(found) if isinstance(found, list) else None
+    return [] if not text[1:-1].strip() else _cells(text[1:-1])
+
+
+def _listed(columns: Mapping[str, Sequence[Any]]) -> str | None:
+    """Return a column of items, by its name, in which most cells are lists such as [12, 7, 9]."""
+    known = {column.strip().lower(): column for column in columns}
+    named = (known[name] for name in (*ITEM_NAMES, *SESSION_NAMES) if name in known)
+    return next((column for column in named if mostly(columns[column], _is_list)), None)
+
+
+def _is_list(value: Any) -> bool:
+    """Return whether a value is a list, or a cell of several numbers such as ``12 7 9``."""
+    if not isinstance(value, str):
+        return isinstance(value, list | tuple | np.ndarray)
+    return value.strip().startswith("[") or _SEVERAL.fullmatch(value.strip()) is not None
 
 
 def _take_name(what: str) -> Any:
@@ -122,13 +143,22 @@ def _all_numbers(values: Sequence[Any]) -> list[float] | None:
     return found if all(map(math.isfinite, found)) else None
 
 
-def _take_items(value: Any, unit: Unit) -> tuple[list[str] | None, str | None]:
+def _take_items(value: Any, unit: Unit) -> tuple[list[str | None] | None, str | None]:
     if value is None:
         return None, None
-    found = names_in(value)
+    found = _names(value)
     if found is None:
         return None, "its items are no list, and no cell such as 12 7 9"
-    return (found, None) if found else (None, "it has no item")
+    return (found, None) if any(found) else (None, "it has no item")
+
+
+def _take_times(value: Any, unit: Unit) -> tuple[list[float] | None, str | None]:
+    if value is None:
+        return None, None
+    found = [moment(one) for one in _cells(value) or [None]]
+    times = [one for one in found if one is not None]
+    fault = "its times are no list of numbers or dates such as 2024-05-31"
+    return (times, None) if len(times) == len(found) else (None, fault)
 
 
 def _take_number(what: str, of: Any) -> Any:
@@ -184,7 +214,12 @@ def _field(
 
 #: The columns of a table of events, or of one with a sequence in each row.
 ROWS = (
-    _field("items", ITEMS_NAMES, lambda value: bool(names_in(value)), _take_items, _items),
+    replace(
+        _field("items", ITEMS_NAMES, lambda value: bool(names_in(value)), _take_items, _items),
+        obvious=_listed,
+    ),
+    _field("times", TIMES_NAMES, lambda value: bool(_cells(value)), _take_times, _times),
+    _field("session", SESSION_NAMES, _plain, _take_name("session"), string),
     _field("user", USER_NAMES, _plain, _take_name("user"), string, _all_names),
     _field("item", ITEM_NAMES, _plain, _take_name("item"), string, _all_names),
     _field(
@@ -251,7 +286,7 @@ def _recognises(name: str, schema: pa.Schema | None) -> bool | None:
     columns = {column.strip().lower() for column in schema.names}
     if columns & set(_OTHERS):
         return False
-    if columns & set(USER_NAMES) and columns & set(ITEM_NAMES):
+    if columns & {*USER_NAMES, *SESSION_NAMES} and columns & set(ITEM_NAMES):
         return True
     if os.path.splitext(unpacked_name(name))[1] in _TABLES | {".parquet", ".arrow"}:
         lists = {"items", "item_ids", "item_sequence", "history"}
@@ -305,7 +340,7 @@ INTERACTIONS = _content(
         ),
         Field(
             "times",
-            ("times", "timestamps"),
+            TIMES_NAMES,
             fits=lambda value: isinstance(value, list),
             take=lambda value, unit: (value, None),
             type=_times,

@@ -20,8 +20,6 @@ from headstart.modalities.interactions.grouping import by_group
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-
     from headstart.data.field import Field
     from headstart.modalities.interactions.options import InteractionOptions
 
@@ -93,15 +91,14 @@ class Histories:
             start = stop
 
 
-def events_of(rows: Dataset, audit: Audit, options: InteractionOptions) -> Events:
-    """Return the events of rows with a user and an item, or with a list of items each.
+def events_of(table: pa.Table, audit: Audit, options: InteractionOptions) -> Events:
+    """Return the events of tidied rows with a user and an item, or with a list of items each.
 
     Rows that are neither are quarantined. They are in the order of the rows.
 
     Raises:
         HeadstartError: no row is an event, or some have a time and others do not.
     """
-    table = rows.with_format("arrow")[:]
     columns = {field.name: _column(table, field) for field in ROWS}
     given = {name: np.asarray(pc.is_valid(column)) for name, column in columns.items()}
     timed = bool(given["time"].any())
@@ -144,9 +141,9 @@ def gathered(events: Events, audit: Audit, options: InteractionOptions) -> Event
             order = np.argsort(np.random.default_rng(derive(0, "ties")).permutation(count))
         order = order[np.argsort(events.times[order], kind="stable")]
     events = events.select(by_group(events.users, len(events.user_names), order))
-    _tell_ties(events, audit, options)
     before = len(events.users)
     events = _without_repeats(events, options)
+    _tell_ties(events, audit, options)
     if len(events.users) < before:
         audit.notes.append(
             f"{before - len(events.users):,} of {before:,} events repeat an item and are left out "

@@ -14,11 +14,14 @@ from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
 from headstart.files import scratch
 from headstart.modalities import Baseline, Defaults, Modality, Preview, Request
-from headstart.modalities.interactions.content import INTERACTIONS, ROW, name_of, names_in
+from headstart.modalities.interactions.content import INTERACTIONS, ROW, names_in
+from headstart.modalities.interactions.ids import name_of
+from headstart.modalities.interactions.item_table import check_item_table, table_of
 from headstart.modalities.interactions.options import InteractionOptions
 from headstart.pages.markup import cut
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
     from headstart.batch import Progress
@@ -65,6 +68,7 @@ class InteractionsModality(Modality):
         from headstart.data.columns import LABEL
         from headstart.data.sources import read
         from headstart.modalities.interactions.records import labels_of, stored
+        from headstart.modalities.interactions.rows import tidied
 
         rows = read(
             sources,
@@ -76,8 +80,14 @@ class InteractionsModality(Modality):
             cache=cache,
         )
         earlier = audit.kept - len(rows)
-        found = self._sequences(rows, audit)
-        labels = labels_of(rows, found)
+        if all(rows.data.column(name).null_count == len(rows) for name in ("item", "items")):
+            raise HeadstartError(
+                "no column of items was found; name it with --column item=COLUMN (and the users' "
+                "with --column user=COLUMN), or --column items=COLUMN where a row has them all."
+            )
+        table = tidied(rows, audit, self.options)
+        found = self._sequences(table, audit)
+        labels = labels_of(table, found)
         own = replace(LABEL, required=False)
         wanted = [*self.content.fields, *([own] if labels is not None else [])]
         key = repr((tuple(sources), sorted(options.columns.items()), self.options))
@@ -90,21 +100,21 @@ class InteractionsModality(Modality):
         audit.duplicates = self.content.count_repeats(records, audit)
         return records
 
-    def _sequences(self, rows: Dataset, audit: Audit) -> Histories:
+    def _sequences(self, table: pa.Table, audit: Audit) -> Histories:
         from headstart.modalities.interactions.histories import events_of, gathered, sequences_of
 
-        if all(rows.data.column(name).null_count == len(rows) for name in ("item", "items")):
-            raise HeadstartError(
-                "no column of items was found; name it with --column item=COLUMN (and the users' "
-                "with --column user=COLUMN), or --column items=COLUMN where a row has them all."
-            )
-        events = events_of(rows, audit, self.options)
+        events = events_of(table, audit, self.options)
         if self.options.session_gap is not None and events.times is None:
             raise HeadstartError(
                 "interactions.session_gap needs the time of each event; name its column with "
                 "--column time=COLUMN."
             )
         return sequences_of(gathered(events, audit, self.options), self.options)
+
+    def check_files(self) -> None:
+        """Refuse a table of items that is not there."""
+        if self.options.item_table is not None:
+            check_item_table(self.options.item_table)
 
     def inline(self, values: list[str]) -> Dataset:
         """Return histories that were typed as ``"12,7,9"``, the latest item last."""
@@ -149,7 +159,21 @@ class InteractionsModality(Modality):
         """Collect the catalogue: all items of the training records, the commonest first."""
         from headstart.modalities.interactions.processor import ItemProcessor
 
-        return ItemProcessor.fitted(records, from_end=self.options.positions == "end")
+        processor = ItemProcessor.fitted(records, from_end=self.options.positions == "end")
+        processor.table = table_of(self.options)
+        return processor
+
+    def reopen(
+        self, start: str | Path, records: Dataset, config: PretrainConfig, length: int
+    ) -> ItemProcessor:
+        """Return the catalogue of the encoder whose training continues.
+
+        Its table of items goes on to serve, unless another one is named.
+        """
+        processor = self.load(start)
+        if self.options.item_table is not None:
+            processor.table = table_of(self.options)
+        return processor
 
     def load(self, folder: str | Path) -> ItemProcessor:
         """Reopen the catalogue of an encoder folder."""

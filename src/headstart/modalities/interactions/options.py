@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from headstart.config import Options
+from headstart.config.options import OptionalSource
 
 
 class InteractionOptions(Options):
@@ -32,10 +33,11 @@ class InteractionOptions(Options):
     session_gap: float | None = Field(
         None, gt=0, description="Seconds without an event after which a new sequence begins."
     )
-    hold_out: Literal["last", "time", "none"] = Field(
+    hold_out: Literal["last", "time", "session", "none"] = Field(
         "last",
         description="What training does not see, as it is tested: the last two items of each "
-        "user (the second last one validates), the latest tenth of all events by time, or nothing.",
+        "user (the second last one validates), the latest tenth of all events by time, the last "
+        "two sessions of each user, or nothing.",
     )
     seen: Literal["remove", "keep"] = Field(
         "remove", description="Items of a user's history, where others are ranked for that user."
@@ -44,4 +46,25 @@ class InteractionOptions(Options):
         "start",
         description="Where an encoder with learned positions counts from: the first item that it "
         "reads, or the latest, as SASRec does.",
+    )
+    # The run keeps a copy of the table; whoever opens an encoder does not look for it again.
+    item_table: OptionalSource = Field(
+        None,
+        exclude=True,
+        description="Table of items (.csv, .tsv, .jsonl, .parquet) with their ids, titles, texts "
+        "and categories; the run keeps a copy.",
+    )
+    item: str | None = Field(
+        None, exclude=True, description="Column of the ids in the table of items."
+    )
+    title: str | None = Field(
+        None, exclude=True, description="Column of the titles in the table of items."
+    )
+    description: str | None = Field(
+        None, exclude=True, description="Column of the texts in the table of items."
+    )
+    category: str | None = Field(
+        None,
+        exclude=True,
+        description="Column of the categories in the table of items, one or several a cell.",
     )

@@ -21,6 +21,7 @@ from headstart.files import write_json
 from headstart.modalities import Processor, TokenProcessor, Vocabulary, Words
 from headstart.modalities.interactions.content import INTERACTIONS
 from headstart.modalities.interactions.gaps import classes_of, gap_classes, is_timed, times_of
+from headstart.modalities.interactions.item_table import ItemTable
 from headstart.modalities.interactions.lists import lists_of
 from headstart.modalities.interactions.positions import FromEnd, from_end
 from headstart.modalities.interactions.views import VIEWS, check_views
@@ -59,6 +60,7 @@ class ItemProcessor(TokenProcessor):
     Args:
         names: of the items, the commonest first; the first one has the id 3.
         counts: (3 + I,) how often each id occurs.
+        table: titles, texts and categories of items, where they are known.
         timed: whether the times of events are known, so that ``gaps`` can be given.
         from_end: whether positions are counted from the latest item of a sequence.
     """
@@ -71,11 +73,13 @@ class ItemProcessor(TokenProcessor):
         self,
         names: Sequence[str],
         counts: np.ndarray | None = None,
+        table: ItemTable | None = None,
         *,
         timed: bool = False,
         from_end: bool = False,
     ) -> None:
         self.names = list(names)
+        self.table = table
         self.timed, self.from_end = timed, from_end
         if timed:
             self.provides = self.provides | {"gaps"}
@@ -105,6 +109,10 @@ class ItemProcessor(TokenProcessor):
     def agrees_with(self, other: Processor) -> bool:
         """Return whether both have the same items."""
         return isinstance(other, ItemProcessor) and other.names == self.names
+
+    def title_of(self, name: str) -> str:
+        """Return the title of an item for people, or its id where none is known."""
+        return name if self.table is None else self.table.title_of(name)
 
     def encode(self, items: Iterable[str]) -> list[int]:
         """Return the id of each item."""
@@ -200,15 +208,17 @@ class ItemProcessor(TokenProcessor):
         return Words(sequences_in(batch, corrupted, self.spell, MASK, UNKNOWN))
 
     def spell(self, numbers: Sequence[int]) -> str:
-        """Return the names of ids."""
+        """Return the titles of ids, or their names."""
         special = {PAD: "", MASK: "[MASK]", UNKNOWN: "[UNKNOWN]"}
-        named = [special[n] if n < FIRST else self.names[n - FIRST] for n in numbers]
+        named = [special[n] if n < FIRST else self.title_of(self.names[n - FIRST]) for n in numbers]
         return " ".join(filter(None, named))
 
     def save(self, folder: Path) -> None:
-        """Write ``items.json``, and the counts."""
+        """Write ``items.json``, the counts, and the table of the items."""
         about = {"timed": self.timed, "from_end": self.from_end}
         write_json(folder / SAVED, {"items": self.names, **about})
+        if self.table is not None:
+            self.table.save(folder)
         if self.vocabulary.counts is not None:
             np.save(folder / COUNTS, self.vocabulary.counts)
 
@@ -228,4 +238,4 @@ class ItemProcessor(TokenProcessor):
                 "folder again."
             )
         about = {name: bool(stored.get(name, False)) for name in ("timed", "from_end")}
-        return cls(names, counts, **about)
+        return cls(names, counts, ItemTable.load(folder), **about)

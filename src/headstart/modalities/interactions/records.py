@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from headstart.data.field import Field
 
 
-def labels_of(rows: Dataset, histories: Histories) -> pa.Array | None:
+def labels_of(table: pa.Table, histories: Histories) -> pa.Array | None:
     """Return the last label (S,) of the rows of each sequence's user; None if no row has one."""
-    if "label" not in rows.column_names:
+    if "label" not in table.column_names:
         return None
-    table = rows.with_format("arrow")[:]
     if "user" not in table.column_names:
         table = table.append_column("user", pa.nulls(len(table), pa.string()))
     table = table.filter(pc.is_valid(table["label"]))

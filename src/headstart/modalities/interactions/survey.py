@@ -10,6 +10,7 @@ import numpy as np
 from headstart.data.content import Effort
 from headstart.data.store import stream
 from headstart.data.survey import NAMED, in_words, quantiles
+from headstart.modalities.interactions.item_table import ItemTable, note_table, table_of
 from headstart.pages.tables import Table
 
 if TYPE_CHECKING:
@@ -43,11 +44,14 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
         facts["users with one event"] = f"{int((lengths < 2).sum()):,} ({(lengths < 2).mean():.1%})"
         facts["events of the commonest tenth of items"] = f"{_share_of_top(counts):.1%}"
     audit.findings["lengths"] = {"unit": "events", "quantiles": quantiles(lengths)}
+    table = table_of(effort.options)
     if counts:
         audit.findings["tables"] = [
             *audit.findings.get("tables", []),
-            _commonest(counts).plain(),
+            _commonest(counts, table).plain(),
         ]
+    if table is not None:
+        note_table(table, counts, effort.options.item_table, audit)
     if names:
         audit.notes.append(
             f"{', '.join(names)}: more than {int(bound):,} events, {_TIMES} times the median and "
@@ -55,9 +59,11 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
         )
 
 
-def _commonest(counts: Counter[str]) -> Table:
-    total = counts.total()
-    rows = [[name, f"{n:,}", in_words(n / total)] for name, n in counts.most_common(NAMED)]
+def _commonest(counts: Counter[str], table: ItemTable | None) -> Table:
+    total, known = counts.total(), table or ItemTable([])
+    rows = [
+        [known.shown(name), f"{n:,}", in_words(n / total)] for name, n in counts.most_common(NAMED)
+    ]
     return Table("Commonest items", rows, ["", "events", "share of all"])
 
 

@@ -1,0 +1,32 @@
+"""Why an item is recommended: the items of the history without which it would score less."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from headstart.modalities.interactions.rankers import Ranker
+
+#: Latest items of a history among which reasons are looked for, and reasons of an item.
+_RECENT, _REASONS = 100, 2
+
+
+def reasons_of(
+    ranker: Ranker, history: np.ndarray, scores: np.ndarray, items: np.ndarray
+) -> Sequence[np.ndarray]:
+    """Return for each item the items of the history without which it would score less.
+
+    Args:
+        scores: (I,) of all items after the whole history.
+        items: (k,) those that are explained.
+    """
+    history = history[-_RECENT:]
+    if len(history) < 2:
+        return [history[:1]] * len(items)
+    without = ranker.scores([np.delete(history, index) for index in range(len(history))])
+    lost = scores[items] - without[:, items]  # (H,k)
+    order = np.argsort(-lost, axis=0)[:_REASONS]
+    return [history[order[lost[order[:, item], item] > 0, item]] for item in range(len(items))]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.data.target_ranks import select
 from headstart.downstream.interactions.ranked import CUT
 from headstart.downstream.interactions.reasons import reasons_of
 from headstart.downstream.interactions.split import NEVER, Division
@@ -29,7 +30,7 @@ def sample_users(
     testing = parts.testing
     last = np.append(np.flatnonzero(np.diff(testing.users)), len(testing.users) - 1)
     chosen = last[np.unique(np.linspace(0, len(last) - 1, SHOWN).round().astype(int))]
-    histories = [testing.histories[int(row)] for row in chosen]
+    histories = select(testing.histories, chosen.tolist())
     scores = ranker.scores(histories)
     seen = None if keep_seen else histories
     lists, found = top(scores, seen, CUT), []
@@ -38,7 +39,7 @@ def sample_users(
     def titles(items: np.ndarray) -> list[str]:
         return [processor.title_of(processor.names[int(item)]) for item in items if item >= 0]
 
-    for row, history, own, listed, rank in zip(chosen, histories, scores, lists, at, strict=True):
+    for row, history, listed, rank in zip(chosen, histories, lists, at, strict=True):
         target = testing.items[row : row + 1]
         hit = rank <= CUT
         found.append(
@@ -48,7 +49,7 @@ def sample_users(
                 "next": None if target[0] == NEVER else titles(target)[0],
                 "recommended": titles(listed),
                 "rank": float(rank) if np.isfinite(rank) else None,
-                "reasons": titles(reasons_of(ranker, history, own, target)[0]) if hit else [],
+                "reasons": titles(reasons_of(ranker, history, target)[0]) if hit else [],
             }
         )
     return found

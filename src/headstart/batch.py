@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 IGNORE = -100
+#: Classes of ``gaps``.
+GAPS = 32
 
 #: ``input_ids`` (B,T) int64, ``mask`` (B,T) bool (True = real), ``segments`` (B,T) int64 (which
 #: document a packed position belongs to, 0 = padding), ``positions`` (B,T) int64, ``word_starts``
 #: (B,T) bool (True = first token of a word), ``sentence_starts`` (B,T) bool, ``token_types`` (B,T)
-#: int64 (0 and 1: first and second part of a pair), ``pair/...`` and ``negative/...`` (the tensors
+#: int64 (0 and 1: first and second part of a pair), ``gaps`` (B,T) int64 (class of the time since
+#: the position before, 0 = not known), ``pair/...`` and ``negative/...`` (the tensors
 #: of a similar and of a dissimilar text), ``pixels`` (B,3,H,W) uint8 0..255 as stored, or float32
 #: 0..1 in a view, ``vectors`` (B,K) float32 (simple features), ``labels`` (B,) int64, and
 #: ``NAME/...`` (the tensors of a further encoder that stands beside the first). An objective may

@@ -25,6 +25,7 @@ ENCODERS = Registry(
         "modernbert": "headstart.encoders.transformer:MODERNBERT",
         "bert": "headstart.encoders.transformer:BERT",
         "gpt": "headstart.encoders.transformer:GPT",
+        "gru": "headstart.encoders.recurrent:GRU",
         "xlnet": "headstart.encoders.xlnet:XLNET",
         "t5": "headstart.encoders.seq2seq:T5",
         "conv": "headstart.encoders.conv:CONV",

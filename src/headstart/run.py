@@ -169,11 +169,7 @@ class RunFolder:
         run = cls(folder, out)
         # In contrast to Path.exists, it takes names that are too long.
         if not os.path.exists(run.folder):
-            beside = run.folder.parent
-            files = beside.glob("*/config.yaml") if os.path.isdir(beside) else []
-            there = [file.parent.name for file in files]
-            hint = did_you_mean(run.folder.name, there) if there else "; check the path."
-            raise HeadstartError(f"there is no run at {run.folder}{hint}")
+            raise HeadstartError(f"there is no run at {run.folder}{runs_beside(run.folder)}")
         if not run.config_file.exists():
             raise HeadstartError(
                 f"{run.folder} is not a run folder: it has no config.yaml; name a folder that "
@@ -344,3 +340,11 @@ def _is_logged(row: dict[str, Any]) -> bool:
 def _is_before(name: str) -> bool:
     """Return whether a file may be there before a run is begun."""
     return name in (MARKER, LOCK) or (name.startswith(".") and name.endswith(".partial"))
+
+
+def runs_beside(folder: Path) -> str:
+    """Return which runs lie where ``folder`` does not, as the end of a message."""
+    beside = folder.parent
+    files = beside.glob("*/config.yaml") if os.path.isdir(beside) else []
+    there = [file.parent.name for file in files]
+    return did_you_mean(folder.name, there) if there else "; check the path."

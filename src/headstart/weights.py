@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def load_strictly(kind: Any, folder: str | Path, hint: str = _HINT) -> Any:
     _check_code(folder)
     for file in _files(folder):
         check_size(file)
-    with refused(f"no encoder can be opened from {str(folder)!r}", hint, Exception):
+    what = f"no encoder can be opened from {str(folder)!r}"
+    with refused(what, hint, Exception), _unreached():
         model, found = kind.from_pretrained(
             folder,
             trust_remote_code=False,
@@ -69,6 +71,19 @@ def load_strictly(kind: Any, folder: str | Path, hint: str = _HINT) -> Any:
     check_names(missing, wrong, stray_names(found["unexpected_keys"], model, prefix), folder)
     check_finite(model.state_dict(), folder)
     return model
+
+
+@contextmanager
+def _unreached() -> Iterator[None]:
+    """Say plainly that a name is no folder here, and the hub was not reached."""
+    try:
+        yield
+    except OSError as error:
+        if "couldn't connect" not in str(error):
+            raise
+        raise OSError(
+            "there is no such folder, and no published encoder of that name on this machine"
+        ) from None
 
 
 def check_names(

@@ -206,6 +206,16 @@ def test_a_path_where_nothing_lies_is_not_looked_for_on_the_hub(path, tmp_path, 
 # -- n-grams -------------------------------------------------------------------------------------
 
 
+def test_a_mistyped_run_is_answered_with_the_nearest_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "reviews").mkdir(parents=True)
+    (tmp_path / "runs" / "reviews" / "config.yaml").write_text("")
+    with pytest.raises(HeadstartError, match="no such folder; did you mean 'reviews'"):
+        open_encoder("runs/reviws")
+    with pytest.raises(HeadstartError, match="no published encoder of that name on this machine"):
+        open_encoder("reviws")
+
+
 def test_ngram_vectors_are_looked_up_by_hand():
     ngrams = NgramEmbedding((2, 3), 4, buckets=50).eval()
     ids = torch.tensor([[7, 8, 9, 7, 8]])

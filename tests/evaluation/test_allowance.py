@@ -67,8 +67,9 @@ def test_what_is_left_when_the_time_is_spent_is_named_and_encoders_are_always_me
     assert cells(results) == [("first", 5), ("first", 9), ("second", 5), ("ours", 5), ("ours", 9)]
     (note,) = results.notes
     assert note == (
-        "Not measured, as it did not fit into the 25 s of the simple alternatives, of which 50 s "
-        "were used: second (head) with all labels. Give them more with `--alternatives-budget`."
+        "Not measured, as the 25 s of the simple alternatives had no room for it (50 s were used, "
+        "as some are always measured, and what is begun is finished): second (head) with all "
+        "labels. Give them more with `--alternatives-budget`."
     )
 
 

@@ -203,6 +203,18 @@ def test_runs_that_cannot_be_written_are_compared_all_the_same(runs, tmp_path, m
     assert len(list((tmp_path / "cache" / "headstart").glob("run*/features/*"))) == 6
 
 
+def test_a_damaged_run_is_refused_before_any_features_are_kept(runs, tmp_path) -> None:
+    folder, names = runs
+    copies = [Path(shutil.copytree(name, tmp_path / Path(name).name)) for name in names]
+    for copy in copies:
+        shutil.rmtree(copy / "features", ignore_errors=True)
+    (copies[1] / "metrics.jsonl").mkdir()
+    train = sentences(folder / "train.jsonl", range(200, 300))
+    with pytest.raises(HeadstartError, match=r"metrics\.jsonl cannot be opened"):
+        hs.compare(*map(str, copies), train=train, labels=["10"], seeds=2)
+    assert not any((copy / "features").exists() for copy in copies)
+
+
 def test_one_run_alone_or_named_twice_is_refused(runs) -> None:
     folder, names = runs
     train = sentences(folder / "train.jsonl", range(200, 300))

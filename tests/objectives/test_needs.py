@@ -21,7 +21,7 @@ from headstart.modalities.text.modality import TextModality
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.needs import check_fit, encoders_for
 
-TEXTS = "light, modernbert, bert, gpt, xlnet, t5"
+TEXTS = "light, modernbert, bert, gpt, gru, xlnet, t5"
 IMAGES = "conv, plain, vit"
 
 

@@ -129,7 +129,10 @@ class Reading:
                 ledger.note(block, faults, left, where)
             left.clear()
             ids: list[str] = []
-            for number, fault in zip(block.numbers, faults, strict=True):
+            sound = faults.count(None) == len(faults)
+            if sound:
+                ids = list(map(where, block.numbers))
+            for number, fault in () if sound else zip(block.numbers, faults, strict=True):
                 if fault is None:
                     ids.append(where(number))
                 elif fault is _BLANK:
@@ -137,8 +140,8 @@ class Reading:
                 else:
                     audit.quarantine(where(number), fault)
             if len(ids) < len(faults):
-                sound = [fault is None for fault in faults]
-                columns = [list(compress(values, sound)) for values in columns]
+                valid = [fault is None for fault in faults]
+                columns = [list(compress(values, valid)) for values in columns]
             size = writer.add(ids, columns)
             if meter is not None:
                 meter.add(size)
@@ -167,30 +170,28 @@ class Reading:
         faults: list[str | None] = [None] * count
         blank = [True] * count
         for index, one in enumerate(self.fields):
-            # A folder may be the label of all its files.
-            rest = unit.label if one.name == LABEL.name else None
             values = block.columns.get(one.name)
             if values is None:
-                values = [rest] * count
+                # A folder may be the label of all its files.
+                taken = _each(one, [unit.label if one.name == LABEL.name else None], unit)
+                column, bad, empty = (list(each) * count for each in taken)
             elif len(values) != count:
                 raise Unreadable(
                     f"its reader gives {len(values)} values of {one.name!r} for {count} records"
                 )
-            elif isinstance(values, np.ndarray):
-                values = list(values) if values.ndim > 1 else values.tolist()
-            column: list[Any] = []
-            for row, value in enumerate(values):
-                stored = fault = None
-                if not one.is_blank(value):
-                    blank[row] = blank[row] and index >= own
-                    stored, fault = one.take(value, unit)
-                if stored is None and fault is None and one.required:
-                    fault = one.absent
-                faults[row] = faults[row] or fault
-                column.append(stored)
+            else:
+                if isinstance(values, np.ndarray):
+                    values = list(values) if values.ndim > 1 else values.tolist()
+                column, bad, empty = _column(one, values, unit)
             columns.append(column)
+            if bad.count(None) < count:
+                faults = [old or new for old, new in zip(faults, bad, strict=True)]
+            if index < own and not all(empty):
+                blank = [old and new for old, new in zip(blank, empty, strict=True)]
+        if True not in blank:
+            return columns, faults
         return columns, [
-            _BLANK if empty else fault for empty, fault in zip(blank, faults, strict=True)
+            _BLANK if nothing else fault for nothing, fault in zip(blank, faults, strict=True)
         ]
 
     def _refuse_columns(self, unit: Unit) -> None:
@@ -239,6 +240,36 @@ class Reading:
                 return
             for line, texts in lines(chunks(text), quarantine):
                 yield Block(range(line, line + len(texts)), {first: texts})
+
+
+#: The stored values of a column, why each is invalid, or None, and which are blank.
+_Taken = tuple[list[Any], list[str | None], list[bool]]
+
+
+def _column(one: Field, values: Sequence[Any], unit: Unit) -> _Taken:
+    """Return the values of a column as they are stored."""
+    if one.take_all is not None:
+        found = one.take_all(values)
+        if found is not None and not (one.required and None in found):
+            return found, [None] * len(found), [False] * len(found)
+    return _each(one, values, unit)
+
+
+def _each(one: Field, values: Sequence[Any], unit: Unit) -> _Taken:
+    """Return the same, each value taken by itself."""
+    column: list[Any] = []
+    faults: list[str | None] = []
+    blank: list[bool] = []
+    for value in values:
+        stored = fault = None
+        blank.append(one.is_blank(value))
+        if not blank[-1]:
+            stored, fault = one.take(value, unit)
+        if stored is None and fault is None and one.required:
+            fault = one.absent
+        faults.append(fault)
+        column.append(stored)
+    return column, faults, blank
 
 
 def _chooser(

@@ -53,7 +53,7 @@ class RecordWriter:
         added = 0
         for field, column, values in zip(self._fields, self._columns, columns, strict=True):
             column.extend(values)
-            added += sum(field.size(value) for value in values if value is not None)
+            added += field.sizes(values)
         self._size += added
         if len(self._ids) >= _ROWS or self._size >= _HELD:
             self._flush()

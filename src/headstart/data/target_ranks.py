@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,22 @@ class Histories(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, row: int, /) -> np.ndarray: ...
+
+
+@runtime_checkable
+class Selectable(Protocol):
+    """Histories that know more than a list of arrays does, such as times, and keep it."""
+
+    def select(self, rows: Iterable[int]) -> Sequence[np.ndarray]:
+        """Return those of the rows."""
+        ...
+
+
+def select(histories: Histories, rows: Iterable[int]) -> Sequence[np.ndarray]:
+    """Return the histories of the rows, in that order."""
+    if isinstance(histories, Selectable):
+        return histories.select(rows)
+    return [histories[row] for row in rows]
 
 
 def ranks(
@@ -70,7 +86,7 @@ def ranks_of(
     at_once = max(1, _CELLS // max(1, count))
     found = [np.empty(0)]
     for start in range(0, len(targets), at_once):
-        some = [histories[row] for row in range(start, min(start + at_once, len(targets)))]
+        some = select(histories, range(start, min(start + at_once, len(targets))))
         found.append(
             ranks(scorer(some), targets[start : start + at_once], None if keep_seen else some)
         )

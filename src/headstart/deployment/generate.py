@@ -135,7 +135,9 @@ def continued(writer: Writer, prompt: str, sampling: Sampling, *, cache: bool = 
         hole = processor.vocabulary.mask_id if writer.objective == "unilm" else None
         reader = _PrefixReader(encoder, len(begin), context // 2, hole)
     else:
-        cached = cache and encoder.causal_architecture
+        from headstart.encoders.transformer import TransformerEncoder
+
+        cached = cache and encoder.causal_architecture and isinstance(encoder, TransformerEncoder)
         reader = _CachedReader(cast("TransformerEncoder", encoder)) if cached else _Reader(encoder)
     window, written = list(begin), list(begin)
     with torch.inference_mode():

@@ -82,7 +82,8 @@ class Encoder(nn.Module, ABC):
     def provides(self) -> frozenset[str]:
         """Its capabilities for objectives and tasks, in its current state.
 
-        Of ids: ``tokens``, ``token_embedding``, ``visibility``, ``order``, ``bidirectional`` or
+        Of ids: ``tokens``, ``token_embedding``, ``visibility`` (any position can be hidden from
+        any other), ``left_to_right`` (those to its right can), ``order``, ``bidirectional`` or
         ``causal``, ``narrower``, ``cross_attention``, ``two_streams``, ``decoder``, ``static`` (its
         vectors are linear in those of the tokens). Of pixels:
         ``grid`` (the vectors are a square, row by row), ``patches``, ``maps``. Of both:

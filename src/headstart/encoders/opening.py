@@ -22,7 +22,7 @@ from headstart.modalities import MODALITIES, Modality, Processor
 from headstart.modalities.guess import telling_kinds
 from headstart.modalities.joined import JoinedProcessor, Reader
 from headstart.modalities.opening import modality_giving, open_modality
-from headstart.run import RunFolder
+from headstart.run import RunFolder, runs_beside
 from headstart.seeding import seeded
 from headstart.stored import check, opening, read_json
 
@@ -263,10 +263,11 @@ def encoder_folder(folder: str | Path) -> str | Path:
         check(path)
         return path
     is_name = len(path.parts) < 3 and len(str(folder)) <= _LONGEST_NAME
-    if path.is_absolute() or not is_name or str(folder).startswith((".", "~")):
+    in_folder = len(path.parts) == 2 and os.path.isdir(path.parent)
+    if path.is_absolute() or not is_name or in_folder or str(folder).startswith((".", "~")):
         raise HeadstartError(
-            f"no encoder can be opened from {str(folder)!r}: there is no such folder; check the "
-            "path."
+            f"no encoder can be opened from {str(folder)!r}: there is no such folder"
+            f"{runs_beside(path)}"
         )
     return str(folder)
 

@@ -199,6 +199,8 @@ def _t5(options: Seq2SeqOptions, processor: TokenProcessor, length: int) -> Seq2
     check_heads(options.width, options.heads)
     if options.ngrams:
         raise HeadstartError("t5 has no n-grams; leave out encoder.ngrams.")
+    if options.gaps:
+        raise HeadstartError("t5 has no vectors of times; leave out encoder.gaps.")
     vocabulary = processor.vocabulary
     config = T5Config(
         vocab_size=rounded(vocabulary.size),

@@ -23,6 +23,7 @@ from headstart.encoders import (
     NarrowableEncoder,
     check_heads,
 )
+from headstart.encoders.gaps import GapEmbedding, gap_embedding
 from headstart.encoders.ngrams import NgramEmbedding
 from headstart.encoders.sentence_folders import Pooling
 from headstart.encoders.tied import TiedDecoder, can_cross_attend
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 NGRAMS = "ngrams.safetensors"
 #: Capabilities of all attention networks on token ids.
-CONTEXT = frozenset({"tokens", "token_embedding", "visibility", "order"})
+CONTEXT = frozenset({"tokens", "token_embedding", "visibility", "left_to_right", "order"})
 
 
 class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
@@ -48,6 +49,7 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
             default. A bidirectional architecture trained with ``clm`` is saved as causal.
         ngrams: n-gram embeddings that are added to those of the tokens. They are saved in a
             separate file; ``AutoModel`` opens the network without them.
+        gaps: vectors of the times between tokens, kept likewise.
         pooling: how token vectors are pooled; folders of sentence-transformers define it.
         wiring: how it takes masks and positions; by default it is asked.
 
@@ -60,13 +62,14 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         model: PreTrainedModel,
         is_causal: bool | None = None,
         ngrams: NgramEmbedding | None = None,
+        gaps: GapEmbedding | None = None,
         pooling: Pooling | None = None,
         wiring: Wiring | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.wiring = wiring or ask(model)
-        self.ngrams = ngrams
+        self.ngrams, self.gaps = ngrams, gaps
         self.pooling = pooling or Pooling()
         self.causal_architecture = self.wiring.causal
         self.is_causal = self.causal_architecture if is_causal is None else is_causal
@@ -86,7 +89,7 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         dropout = {"dropout"} if self.has_dropout() else set()
         base = set(CONTEXT)
         if not self.wiring.whole and not self.causal_architecture:
-            base.remove("visibility")
+            base -= {"visibility", "left_to_right"}
         if hasattr(self.model.config, "intermediate_size"):
             base.add("narrower")
         if not self.is_causal and self._can_cross_attend:
@@ -109,7 +112,9 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         vectors = self.token_embedding(batch["input_ids"])
         if "token_types" in batch:
             vectors = vectors + self._of_type(batch["token_types"])
-        return vectors if self.ngrams is None else vectors + self.ngrams(batch)
+        for further in (self.ngrams, self.gaps):
+            vectors = vectors if further is None else vectors + further(batch)
+        return vectors
 
     def _of_type(self, types: Tensor) -> Tensor | float:
         """Return the embedding of token types (B,T) relative to type 0, which the network adds."""
@@ -144,7 +149,8 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         ngrams = self.ngrams
         if ngrams is not None:
             ngrams = NgramEmbedding(ngrams.orders, self.width, ngrams.buckets, ngrams.dropout)
-        return TransformerEncoder(fresh, self.is_causal, ngrams, self.pooling, self.wiring)
+        gaps = GapEmbedding(self.width) if self.gaps is not None else None
+        return TransformerEncoder(fresh, self.is_causal, ngrams, gaps, self.pooling, self.wiring)
 
     def narrower(self, share: float) -> TransformerEncoder:
         config = copy.deepcopy(self.model.config)
@@ -175,6 +181,8 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         self.model.save_pretrained(folder)
         if self.ngrams is not None:
             self.ngrams.save(folder / NGRAMS)
+        if self.gaps is not None:
+            self.gaps.save(folder)
         self.pooling.save(folder, self.width)
 
     @classmethod
@@ -191,8 +199,8 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
         if hasattr(model, "pooler"):
             # Only next-sentence prediction trains it; otherwise its output is noise.
             model.pooler = None
-        ngrams = _saved_ngrams(Path(folder))
-        return cls(model, saved_causal(Path(folder)), ngrams, Pooling.load(folder))
+        further = _saved_ngrams(Path(folder)), GapEmbedding.load(Path(folder))
+        return cls(model, saved_causal(Path(folder)), *further, Pooling.load(folder))
 
 
 class SmallOptions(Options):
@@ -209,6 +217,10 @@ class SmallOptions(Options):
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout in every block.")
     ngrams: tuple[Annotated[int, Field(ge=2, le=8)], ...] = Field(
         (), description="Orders of n-grams with input vectors of their own, as [2,3,4]."
+    )
+    gaps: bool = Field(
+        False,
+        description="Add a vector for the time since the token before, if known.",
     )
 
 
@@ -229,7 +241,7 @@ def _modernbert(
         cls_token_id=processor.vocabulary.start_id,
         sep_token_id=processor.vocabulary.end_id,
     )
-    return TransformerEncoder(ModernBertModel(config), ngrams=_ngrams(options))
+    return TransformerEncoder(ModernBertModel(config), None, *_further(options, processor))
 
 
 def _bert(options: SmallOptions, processor: TokenProcessor, length: int) -> TransformerEncoder:
@@ -243,7 +255,7 @@ def _bert(options: SmallOptions, processor: TokenProcessor, length: int) -> Tran
         attention_probs_dropout_prob=options.dropout,
     )
     model = BertModel(config, add_pooling_layer=False)
-    return TransformerEncoder(model, ngrams=_ngrams(options))
+    return TransformerEncoder(model, None, *_further(options, processor))
 
 
 def _gpt(options: SmallOptions, processor: TokenProcessor, length: int) -> TransformerEncoder:
@@ -256,7 +268,7 @@ def _gpt(options: SmallOptions, processor: TokenProcessor, length: int) -> Trans
         attention_dropout=options.dropout,
         tie_word_embeddings=True,
     )
-    encoder = TransformerEncoder(LlamaModel(config), ngrams=_ngrams(options))
+    encoder = TransformerEncoder(LlamaModel(config), None, *_further(options, processor))
     _scale_residuals(encoder.model, options.layers)
     return encoder
 
@@ -276,8 +288,12 @@ def _shape(options: SmallOptions, processor: TokenProcessor, length: int) -> dic
     }
 
 
-def _ngrams(options: SmallOptions) -> NgramEmbedding | None:
-    return NgramEmbedding(options.ngrams, options.width) if options.ngrams else None
+def _further(
+    options: SmallOptions, processor: TokenProcessor
+) -> tuple[NgramEmbedding | None, GapEmbedding | None]:
+    """Return the vectors that are added to those of the tokens."""
+    ngrams = NgramEmbedding(options.ngrams, options.width) if options.ngrams else None
+    return ngrams, gap_embedding(options.gaps, options.width, processor)
 
 
 def _scale_residuals(model: PreTrainedModel, layers: int) -> None:

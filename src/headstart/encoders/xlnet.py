@@ -165,6 +165,8 @@ def _xlnet(options: SmallOptions, processor: TokenProcessor, length: int) -> XLN
     check_heads(options.width, options.heads)
     if options.ngrams:
         raise HeadstartError("xlnet has no n-grams; leave out encoder.ngrams.")
+    if options.gaps:
+        raise HeadstartError("xlnet has no vectors of times; leave out encoder.gaps.")
     vocabulary = processor.vocabulary
     config = XLNetConfig(
         vocab_size=rounded(vocabulary.size),

@@ -99,14 +99,16 @@ class Allowance:
         return found + self._cut_short()
 
     def _cut_short(self) -> list[str]:
-        if not self.left_out:
+        if not self.left_out or self.seconds is None:
             return []
         names = "; ".join(
             name if counts == ["no labels"] else f"{name} with {', '.join(counts)} labels"
             for name, counts in self.left_out.items()
         )
+        used = f"{self.used:.0f} s were used"
+        if self.used > self.seconds:
+            used += ", as some are always measured, and what is begun is finished"
         return [
-            f"Not measured, as it did not fit into the {self.seconds:.0f} s of the simple "
-            f"alternatives, of which {self.used:.0f} s were used: {names}. Give them more with "
-            "`--alternatives-budget`."
+            f"Not measured, as the {self.seconds:.0f} s of the simple alternatives had no room for "
+            f"it ({used}): {names}. Give them more with `--alternatives-budget`."
         ]

@@ -77,17 +77,17 @@ def compare(config: CompareConfig, *, say: Callable[[str], None]) -> Comparison:
                     f"options of {modality.content.noun} differ; compare runs that read alike."
                 )
     notes += _label_notes(labels, train, config)
-    candidates, costs = [], {}
-    temporary = tempfile.TemporaryDirectory(dir=scratch())
-    for (name, opened), named in zip(encoders.items(), config.runs, strict=True):
-        say(f"features of {name}")
-        encoder = open_encoder(opened.folder)
-        candidate = frozen(name, "other", encoder, opened.processor, opened.length)
-        candidates.append(
-            measured(candidate, train, test, digest_of, _store(named, temporary), None)
-        )
-        costs[name] = _cost(named, encoder)
-    temporary.cleanup()
+    # What a damaged run cannot say is refused before anything is computed.
+    costs = {name: _cost(named) for name, named in zip(encoders, config.runs, strict=True)}
+    candidates = []
+    with tempfile.TemporaryDirectory(dir=scratch()) as temporary:
+        for (name, opened), named in zip(encoders.items(), config.runs, strict=True):
+            say(f"features of {name}")
+            encoder = open_encoder(opened.folder)
+            costs[name] = {"parameters": _parameters(encoder), **costs[name]}
+            candidate = frozen(name, "other", encoder, opened.processor, opened.length)
+            store = _store(named, Path(temporary))
+            candidates.append(measured(candidate, train, test, digest_of, store, None))
     results = evaluate(candidates, train, test, plan, modality.content)
     comparison = Comparison(
         results,
@@ -180,20 +180,20 @@ def _listed(labels: list[str]) -> str:
     return ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
 
 
-def _cost(run: str, encoder: Encoder) -> dict[str, str]:
-    """Return minutes, parameters and records, as far as known."""
-    cost = {"parameters": _millions(sum(p.numel() for p in encoder.parameters()))}
-    if (Path(run) / "config.yaml").is_file():
-        opened = RunFolder.open(run)
-        cost |= cost_of(opened, opened.metrics())
-    return cost
+def _cost(run: str) -> dict[str, str]:
+    """Return minutes and records, as far as known."""
+    if not (Path(run) / "config.yaml").is_file():
+        return {}
+    opened = RunFolder.open(run)
+    return cost_of(opened, opened.metrics())
 
 
-def _store(run: str, temporary: tempfile.TemporaryDirectory[str]) -> Path:
+def _store(run: str, temporary: Path) -> Path:
     """Return the folder of cached features: that of the run, or a temporary one for an encoder."""
     is_run = RunFolder(run).config_file.is_file()
-    return RunFolder(store_of(run)).features if is_run else Path(temporary.name)
+    return RunFolder(store_of(run)).features if is_run else temporary
 
 
-def _millions(count: int) -> str:
+def _parameters(encoder: Encoder) -> str:
+    count = sum(each.numel() for each in encoder.parameters())
     return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.data.target_ranks import Histories, without_seen
+from headstart.data.target_ranks import Histories, select, without_seen
 from headstart.data.target_ranks import ndcg as ndcg
 from headstart.data.target_ranks import ranks as ranks
 from headstart.evaluation.metrics import Estimate
@@ -200,8 +200,8 @@ def gini(amounts: np.ndarray) -> float:
 
 def _chunks(
     histories: Histories, targets: np.ndarray, count: int
-) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+) -> Iterator[tuple[Sequence[np.ndarray], np.ndarray]]:
     at_once = max(1, _CELLS // max(1, count))
     for start in range(0, len(targets), at_once):
         stop = min(start + at_once, len(targets))
-        yield [histories[row] for row in range(start, stop)], targets[start:stop]
+        yield select(histories, range(start, stop)), targets[start:stop]

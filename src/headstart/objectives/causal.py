@@ -27,7 +27,7 @@ class CausalModeling(Objective):
     """Predict each token from those to its left: ``-mean log p(x_t | x_<t)``."""
 
     family = "prediction of what follows"
-    needs = frozenset({"vocabulary", "token_embedding", "visibility", "order"})
+    needs = frozenset({"vocabulary", "token_embedding", "left_to_right", "order"})
     makes_causal = True
     layout = "packed"
     Options = CausalOptions

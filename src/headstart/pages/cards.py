@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from headstart.pages.markup import Markup, cut, tag
+from headstart.pages.markup import Markup, breakable, cut, tag
 
 _LETTERS = 40
 
@@ -35,6 +35,8 @@ def card(preview: Shown, below: str = "", kind: str = "") -> Markup:
         content = tag("img", src=preview.address, alt=cut(name, 80), class_="thumb")
     else:
         content = tag("p", preview.text, class_="words")
-    label = tag("p", cut(preview.label, _LETTERS), class_="label") if preview.label else ""
+    label = (
+        tag("p", breakable(cut(preview.label, _LETTERS)), class_="label") if preview.label else ""
+    )
     below_it = tag("p", below, class_="small") if below else Markup("")
     return tag("li", content, label, below_it, class_=f"preview {kind}".strip())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from html import escape
 from itertools import chain
 
 
 class Markup(str):
-    """Text that is markup; only :func:`tag` and :func:`join` make it."""
+    """Text that is markup; only :func:`tag`, :func:`join` and :func:`breakable` make it."""
 
     __slots__ = ()
 
@@ -38,6 +39,15 @@ def tag(element: str, /, *children: str, **attributes: str | float) -> Markup:
 def join(*children: str) -> Markup:
     """Return children one after the other, escaped where they are not markup."""
     return Markup("".join(x if isinstance(x, Markup) else escape(x) for x in children))
+
+
+def breakable(text: str) -> Markup:
+    """Return a name that may be broken behind its hyphens, underscores and slashes.
+
+    >>> breakable("card_lost")
+    'card_<wbr>lost'
+    """
+    return Markup(re.sub("([_/-]+)", r"\1<wbr>", escape(text)))
 
 
 def table(head: list[str], groups: dict[str, list[list[str]]]) -> Markup:

@@ -126,7 +126,8 @@ svg.swatch { display: inline-block; width: .8rem; height: .8rem; margin-right: .
 .neighbours > div > p { margin: 0 0 .4rem; }
 .preview { background: var(--panel); border-top: 3px solid var(--rule); border-radius: 4px;
   padding: .5rem .6rem; margin: 0; min-width: 0; overflow-wrap: anywhere; }
-.preview p { margin: 0; } .preview .label { font-weight: 600; font-size: .9rem; }
+.preview p { margin: 0; }
+.preview .label { font-weight: 600; font-size: .9rem; overflow-wrap: break-word; }
 .preview .words { font-size: .8rem; line-height: 1.35;
   max-height: 9.5em; overflow: hidden; margin-bottom: .3rem; }
 .preview.good { border-top-color: var(--good); } .preview.bad { border-top-color: var(--bad); }

@@ -140,7 +140,7 @@ def one_by_one(
             found[name] = ([], [] if timed else None, labels.get(owner) or None)
         found[name][0].append(item)
         if timed:
-            found[name][1].append(time)  # type: ignore[union-attr]
+            found[name][1].append(time)  # type: ignore[union-attr, arg-type]
         last = event
     return found, bad
 

@@ -37,6 +37,10 @@ def restored(
     """
     if not parts:
         raise ValueError("it names no ranker")
+    unknown = {str(part.get("name")) for part in parts if "parts" not in part}
+    unknown -= {network.name, *(each.name for each in KINDS)}
+    if unknown:
+        raise ValueError(f"no ranker is called {min(unknown)!r}")
     kinds = {each.name: each for each in KINDS}
     rankers: list[Ranker] = []
     for part in parts:

@@ -10,7 +10,15 @@ import torch
 
 from headstart.encoders.visibility import causal, visibility
 from headstart.errors import HeadstartError
-from headstart.modalities.interactions.processor import FIRST, MASK, UNKNOWN, ItemProcessor, padded
+from headstart.modalities.interactions.gaps import gap_classes
+from headstart.modalities.interactions.processor import (
+    FIRST,
+    MASK,
+    UNKNOWN,
+    ItemProcessor,
+    ItemRow,
+)
+from headstart.modalities.interactions.timed import times_within
 from headstart.objectives.opening import objective_of, open_token_head
 
 if TYPE_CHECKING:
@@ -31,7 +39,7 @@ class NetworkRanker:
     bidirectional one at a hidden item that is appended (BERT4Rec, Sun et al. 2019).
 
     Args:
-        count: I, items of the catalogue; the table of a network may have rows beyond them.
+        processor: its catalogue of I items; the table of a network may have rows beyond them.
         length: items that it reads; the latest of a longer history.
         is_causal: whether it predicts from the last item.
 
@@ -44,10 +52,16 @@ class NetworkRanker:
     name = "pre-trained"
 
     def __init__(
-        self, encoder: TokenEncoder, head: TokenHead, count: int, length: int, *, is_causal: bool
+        self,
+        encoder: TokenEncoder,
+        head: TokenHead,
+        processor: ItemProcessor,
+        length: int,
+        *,
+        is_causal: bool,
     ) -> None:
-        self._encoder, self._head = encoder.eval(), head.eval()
-        self._count, self._length, self._is_causal = count, length, is_causal
+        self._encoder, self._head, self._processor = encoder.eval(), head.eval(), processor
+        self._count, self._length, self._is_causal = len(processor.names), length, is_causal
         self.settings: Mapping[str, Any] = {"length": length}
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
@@ -61,16 +75,19 @@ class NetworkRanker:
     @torch.inference_mode()
     def _some(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         room = self._length - (not self._is_causal)
-        rows = [[int(item) + FIRST for item in history[-room:]] for history in histories]
-        if self._is_causal:
+        rows = []
+        for history, times in zip(histories, times_within(histories), strict=True):
+            ids = [int(item) + FIRST for item in history[-room:]]
             # A new user has no item: one that nobody knows stands for the beginning.
-            batch = padded([row or [UNKNOWN] for row in rows])
-        else:
-            batch = padded([[*row, MASK] for row in rows])
+            ids = (ids or [UNKNOWN]) if self._is_causal else [*ids, MASK]
+            gaps = None if times is None else gap_classes(times)[-room:]
+            rows.append(ItemRow(ids, gaps))
+        batch = self._processor.batch_of(rows)
         seen = visibility(batch)
         if self._is_causal:
             seen = causal(seen, batch)
-        tokens = self._encoder.contextualize(self._encoder.embed(batch), seen)
+        vectors = self._encoder.embed(batch)
+        tokens = self._encoder.contextualize(vectors, seen, batch.get("positions"))
         last = batch["mask"].sum(1) - 1
         logits = self._head(tokens[torch.arange(len(rows)), last])[:, FIRST : FIRST + self._count]
         return logits.float().log_softmax(1).numpy()
@@ -96,5 +113,4 @@ def network_of(run: RunFolder, encoder: Any, processor: Any, length: int) -> Net
         )
     encoder = cast("TokenEncoder", encoder)
     head = open_token_head(run, encoder)
-    count = len(processor.names)
-    return NetworkRanker(encoder, head, count, length, is_causal=objective in AFTER)
+    return NetworkRanker(encoder, head, processor, length, is_causal=objective in AFTER)

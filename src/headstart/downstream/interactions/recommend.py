@@ -204,8 +204,8 @@ def _ranker(
         return network
     codes = [np.array(processor.encode(items)) - FIRST for items in stream(records, "items")]
     known = Sequences.of([each[each >= 0] for each in codes], len(processor.names))
-    with opening(file, "run `headstart evaluate` again"):
-        return restored(chosen["parts"], network, known, notes.append)
+    with opening(file, "make it again with `headstart evaluate`"):
+        return restored(chosen.get("parts", []), network, known, notes.append)
 
 
 def _allowed(plan: RecommendConfig, processor: ItemProcessor) -> np.ndarray:

@@ -114,6 +114,35 @@ def _take_name(what: str) -> Any:
     return take
 
 
+def _all_names(values: Sequence[Any]) -> list[str | None] | None:
+    """Return the ids of many values, each different one looked at once; None where one is none."""
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return list(map(str, values))
+    if not kinds <= {str, int, float, type(None)}:
+        return None
+    if kinds == {str} and "" not in values:
+        whole = "".join(values)
+        if whole.isascii() and whole.isdigit():
+            return list(values)
+    known = {value: name_of(value) for value in dict.fromkeys(values) if value is not None}
+    if None in known.values():
+        return None
+    known[None] = None
+    return list(map(known.__getitem__, values))
+
+
+def _all_numbers(values: Sequence[Any]) -> list[float] | None:
+    """Return many values as numbers; None where one is none, or a date."""
+    if not set(map(type, values)) <= {str, int, float}:
+        return None
+    try:
+        found = list(map(float, values))
+    except (ValueError, OverflowError):
+        return None
+    return found if all(map(math.isfinite, found)) else None
+
+
 def _take_items(value: Any, unit: Unit) -> tuple[list[str | None] | None, str | None]:
     if value is None:
         return None, None
@@ -150,7 +179,7 @@ _DATE = ", and no date such as 2024-05-31"
 def _number(value: Any) -> float | None:
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return found if math.isfinite(found) else None
 
@@ -177,8 +206,10 @@ def _times() -> pa.DataType:
     return pa.list_(pa.float64())
 
 
-def _field(name: str, names: Sequence[str], fits: Any, take: Any, kind: Any) -> Field:
-    return Field(name, names, fits=fits, take=take, type=kind, required=False)
+def _field(
+    name: str, names: Sequence[str], fits: Any, take: Any, kind: Any, take_all: Any = None
+) -> Field:
+    return Field(name, names, fits=fits, take=take, type=kind, required=False, take_all=take_all)
 
 
 #: The columns of a table of events, or of one with a sequence in each row.
@@ -188,15 +219,16 @@ ROWS = (
         obvious=_listed,
     ),
     _field("times", TIMES_NAMES, lambda value: bool(_cells(value)), _take_times, _times),
-    _field("session", SESSION_NAMES, _plain, _take_name("session"), string),
-    _field("user", USER_NAMES, _plain, _take_name("user"), string),
-    _field("item", ITEM_NAMES, _plain, _take_name("item"), string),
+    _field("session", SESSION_NAMES, _plain, _take_name("session"), string, _all_names),
+    _field("user", USER_NAMES, _plain, _take_name("user"), string, _all_names),
+    _field("item", ITEM_NAMES, _plain, _take_name("item"), string, _all_names),
     _field(
         "time",
         TIME_NAMES,
         lambda value: moment(value) is not None,
         _take_number("time", moment),
         _float,
+        _all_numbers,
     ),
     _field(
         "value",
@@ -204,6 +236,7 @@ ROWS = (
         lambda value: _number(value) is not None,
         _take_number("value", _number),
         _float,
+        _all_numbers,
     ),
 )
 

@@ -19,6 +19,8 @@ def name_of(value: Any) -> str | None:
 
     7, 7.0 and ``"7"`` are one id, as a column of numbers with a gap is written with points.
     """
+    if type(value) is int or (type(value) is str and value.isascii() and value.isdigit()):
+        return str(value)  # what most are
     if isinstance(value, float) and not math.isfinite(value):
         return None
     found = label_text(value)

@@ -159,7 +159,7 @@ class InteractionsModality(Modality):
         """Collect the catalogue: all items of the training records, the commonest first."""
         from headstart.modalities.interactions.processor import ItemProcessor
 
-        processor = ItemProcessor.fitted(records)
+        processor = ItemProcessor.fitted(records, from_end=self.options.positions == "end")
         processor.table = table_of(self.options)
         return processor
 

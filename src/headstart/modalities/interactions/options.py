@@ -63,3 +63,8 @@ class InteractionOptions(Options):
         exclude=True,
         description="Column of the categories in the table of items, one or several a cell.",
     )
+    positions: Literal["start", "end"] = Field(
+        "start",
+        description="Where an encoder with learned positions counts from: the first item that it "
+        "reads, or the latest, as SASRec does.",
+    )

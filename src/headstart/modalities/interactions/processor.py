@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,10 @@ from headstart.errors import HeadstartError
 from headstart.files import write_json
 from headstart.modalities import Processor, TokenProcessor, Vocabulary, Words
 from headstart.modalities.interactions.content import INTERACTIONS
+from headstart.modalities.interactions.gaps import classes_of, gap_classes, is_timed, times_of
 from headstart.modalities.interactions.item_table import ItemTable
 from headstart.modalities.interactions.lists import lists_of
+from headstart.modalities.interactions.positions import FromEnd, from_end
 from headstart.modalities.interactions.views import VIEWS, check_views
 from headstart.modalities.tokens.batching import by_length
 from headstart.modalities.tokens.token_file import (
@@ -36,6 +39,19 @@ if TYPE_CHECKING:
 #: Ids that are no items: padding, a hidden item, one that training never saw.
 PAD, MASK, UNKNOWN, FIRST = 0, 1, 2, 3
 SAVED, COUNTS = "items.json", "counts.npy"
+#: Columns of a record that a batch is made of.
+_READ = ("items", "times")
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """A sequence as ids, and the class of the time before each; None where times are not known."""
+
+    ids: Sequence[int]
+    gaps: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 class ItemProcessor(TokenProcessor):
@@ -45,6 +61,8 @@ class ItemProcessor(TokenProcessor):
         names: of the items, the commonest first; the first one has the id 3.
         counts: (3 + I,) how often each id occurs.
         table: titles, texts and categories of items, where they are known.
+        timed: whether the times of events are known, so that ``gaps`` can be given.
+        from_end: whether positions are counted from the latest item of a sequence.
     """
 
     content = INTERACTIONS
@@ -56,9 +74,15 @@ class ItemProcessor(TokenProcessor):
         names: Sequence[str],
         counts: np.ndarray | None = None,
         table: ItemTable | None = None,
+        *,
+        timed: bool = False,
+        from_end: bool = False,
     ) -> None:
         self.names = list(names)
         self.table = table
+        self.timed, self.from_end = timed, from_end
+        if timed:
+            self.provides = self.provides | {"gaps"}
         self.ids = {name: number for number, name in enumerate(self.names, FIRST)}
         self.vocabulary = Vocabulary(
             size=FIRST + len(self.names),
@@ -71,7 +95,7 @@ class ItemProcessor(TokenProcessor):
         self._starts = np.ones(self.vocabulary.size, dtype=bool)
 
     @classmethod
-    def fitted(cls, records: Dataset) -> ItemProcessor:
+    def fitted(cls, records: Dataset, *, from_end: bool = False) -> ItemProcessor:
         """Collect the items of records."""
         counted = pc.value_counts(lists_of(records, "items").values)
         names, counts = counted.field("values"), counted.field("counts")
@@ -79,7 +103,8 @@ class ItemProcessor(TokenProcessor):
             pa.table({"count": counts, "name": names}),
             sort_keys=[("count", "descending"), ("name", "ascending")],
         )
-        return cls(names.take(order).to_pylist())
+        names = names.take(order).to_pylist()
+        return cls(names, timed=is_timed(records), from_end=from_end)
 
     def agrees_with(self, other: Processor) -> bool:
         """Return whether both have the same items."""
@@ -101,29 +126,65 @@ class ItemProcessor(TokenProcessor):
 
     def store(self, records: Dataset, folder: Path) -> np.ndarray:
         """Write the ids of the records once, and return the count of each (3 + I,)."""
-        return write_ids(folder, *self.encoded(records), self.vocabulary.size)
+        ids, offsets = self.encoded(records)
+        times = times_of(records, lists_of(records, "items")) if self.timed else None
+        gaps = None if times is None else classes_of(times, offsets)
+        return write_ids(folder, ids, offsets, self.vocabulary.size, gaps)
 
     def rows(self, folder: Path, *, layout: str, length: int, seed: int) -> Rows:
         """Open stored sequences: packed, or one in each row."""
         file = TokenFile.open(folder)
-        if layout == "packed":
-            return PackedRows(file, length, seed, PAD, self._starts)
-        return DocumentRows(file, length, seed, PAD, self._starts)
+        kind = PackedRows if layout == "packed" else DocumentRows
+        rows: Rows = kind(file, length, seed, PAD, self._starts)
+        return FromEnd(rows) if self.from_end else rows
 
     def collate(self, records: Dataset, length: int) -> Batch:
         """Turn records into ``input_ids`` and ``mask`` (B,T): the latest ``length`` items."""
-        return padded([self.encode(items)[-length:] for items in records["items"]])
+        columns = [name for name in _READ if name in records.column_names]
+        rows = zip(*(records[name] for name in columns), strict=True)
+        return self.batch_of(self._rows(rows, columns, length))
 
     def batches(
         self, records: Dataset, length: int, size: int
     ) -> Iterator[tuple[np.ndarray, Batch]]:
         """Yield all records in batches of similar length, with little padding."""
+        columns = [name for name in _READ if name in records.column_names]
+        values = zip(*(stream(records, name) for name in columns), strict=True)
 
-        def read(some: list[Any]) -> list[list[int]]:
-            return [self.encode(items)[-length:] for items in some]
+        def read(some: list[Any]) -> list[ItemRow]:
+            return self._rows(some, columns, length)
 
-        for indices, rows in by_length(stream(records, "items"), read, length * size):
-            yield indices, padded(rows)
+        for indices, rows in by_length(values, read, length * size):
+            yield indices, self.batch_of(rows)
+
+    def _rows(self, values: Iterable[Any], columns: list[str], length: int) -> list[ItemRow]:
+        found = []
+        for each in values:
+            row = dict(zip(columns, each, strict=True))
+            times = row.get("times") if self.timed else None
+            gaps = None if times is None else gap_classes(np.asarray(times))[-length:]
+            found.append(ItemRow(self.encode(row["items"])[-length:], gaps))
+        return found
+
+    def batch_of(self, rows: Sequence[ItemRow]) -> Batch:
+        """Turn rows into ``input_ids`` and ``mask`` (B,T), T that of the longest.
+
+        There are ``gaps`` where the catalogue is of timed events, and ``positions`` where these are
+        counted from the end.
+        """
+        longest = max(1, max(map(len, rows), default=1))
+        ids = np.full((len(rows), longest), PAD, dtype=np.int64)
+        mask = np.zeros((len(rows), longest), dtype=bool)
+        gaps = np.zeros((len(rows), longest), dtype=np.int64)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = row.ids
+            mask[index, : len(row)] = True
+            if row.gaps is not None:
+                gaps[index, : len(row.gaps)] = row.gaps
+        batch = {"input_ids": torch.from_numpy(ids), "mask": torch.from_numpy(mask)}
+        if self.timed:
+            batch["gaps"] = torch.from_numpy(gaps)
+        return from_end(batch) if self.from_end else batch
 
     def views(
         self,
@@ -154,7 +215,8 @@ class ItemProcessor(TokenProcessor):
 
     def save(self, folder: Path) -> None:
         """Write ``items.json``, the counts, and the table of the items."""
-        write_json(folder / SAVED, {"items": self.names})
+        about = {"timed": self.timed, "from_end": self.from_end}
+        write_json(folder / SAVED, {"items": self.names, **about})
         if self.table is not None:
             self.table.save(folder)
         if self.vocabulary.counts is not None:
@@ -175,15 +237,5 @@ class ItemProcessor(TokenProcessor):
                 f"{folder}: {SAVED} has {len(names):,} items and {COUNTS} other ones; copy the "
                 "folder again."
             )
-        return cls(names, counts, ItemTable.load(folder))
-
-
-def padded(rows: list[list[int]]) -> Batch:
-    """Turn rows of ids into ``input_ids`` and ``mask`` (B,T), T that of the longest."""
-    longest = max(1, max(map(len, rows), default=1))
-    ids = np.full((len(rows), longest), PAD, dtype=np.int64)
-    mask = np.zeros((len(rows), longest), dtype=bool)
-    for row, items in enumerate(rows):
-        ids[row, : len(items)] = items
-        mask[row, : len(items)] = True
-    return {"input_ids": torch.from_numpy(ids), "mask": torch.from_numpy(mask)}
+        about = {name: bool(stored.get(name, False)) for name in ("timed", "from_end")}
+        return cls(names, counts, ItemTable.load(folder), **about)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from itertools import islice
 from typing import TypeVar
 
@@ -12,11 +12,12 @@ import numpy as np
 WINDOW = 8192
 
 Value = TypeVar("Value")
+Row = TypeVar("Row", bound=Sized)
 
 
 def by_length(
-    values: Iterable[Value], read: Callable[[list[Value]], list[list[int]]], most: int
-) -> Iterator[tuple[np.ndarray, list[list[int]]]]:
+    values: Iterable[Value], read: Callable[[list[Value]], list[Row]], most: int
+) -> Iterator[tuple[np.ndarray, list[Row]]]:
     """Yield the indices (n,) of values and their sequences, n of similar length at a time.
 
     In each window of :data:`WINDOW` values the longest come first, so that a lack of memory shows

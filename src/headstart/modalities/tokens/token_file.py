@@ -63,16 +63,25 @@ def write_token_file(folder: Path, documents: Iterable[Document], vocab_size: in
     return counts
 
 
-def write_ids(folder: Path, ids: np.ndarray, offsets: np.ndarray, vocab_size: int) -> np.ndarray:
+def write_ids(
+    folder: Path,
+    ids: np.ndarray,
+    offsets: np.ndarray,
+    vocab_size: int,
+    gaps: np.ndarray | None = None,
+) -> np.ndarray:
     """Write documents without flags that are in memory; return the count of each id (V,).
 
     Args:
         ids: (N,) of all documents, one after another.
         offsets: (documents + 1,) where each begins.
+        gaps: (N,) uint8 class of the time before each token, where it is known.
     """
     dtype = _dtype(vocab_size)
     with whole_folder(folder) as partial:
         ids.astype(dtype).tofile(partial / "tokens.bin")
+        if gaps is not None:
+            gaps.astype(np.uint8).tofile(partial / "gaps.bin")
         _finish(partial, offsets.astype(np.int64), dtype)
     return np.bincount(ids, minlength=vocab_size)
 
@@ -97,6 +106,7 @@ class TokenFile:
         offsets: (documents + 1,) start of each.
         words: (N,) uint8 word-start flags, or None.
         sentences: (N,) uint8 sentence-start flags, or None.
+        gaps: (N,) uint8 classes of the time before each token, or None.
         folder: of the files; other processes map it themselves.
     """
 
@@ -105,6 +115,7 @@ class TokenFile:
     offsets: np.ndarray
     words: np.ndarray | None
     sentences: np.ndarray | None
+    gaps: np.ndarray | None = None
 
     @classmethod
     def open(cls, folder: Path) -> TokenFile:
@@ -127,6 +138,7 @@ class TokenFile:
             offsets=np.load(folder / "offsets.npy", mmap_mode="r"),
             words=flags("words.bin"),
             sentences=flags("sentences.bin"),
+            gaps=flags("gaps.bin"),
         )
 
     def __reduce__(self) -> tuple[Callable[[Path], TokenFile], tuple[Path]]:
@@ -163,6 +175,7 @@ class PackedRows:
         starts = self.word_starts[ids] if self.file.words is None else self.file.words[index] > 0
         return {
             **_sentence_starts(self.file, index),
+            **_gaps(self.file, index),
             "input_ids": torch.from_numpy(ids),
             "mask": torch.ones(ids.shape, dtype=torch.bool),
             "segments": torch.from_numpy(document - document[:, :1] + 1),
@@ -203,6 +216,7 @@ class DocumentRows:
         starts = self.word_starts[ids] if self.file.words is None else self.file.words[index] > 0
         return {
             **_sentence_starts(self.file, index, real),
+            **_gaps(self.file, index, real),
             "input_ids": torch.from_numpy(ids),
             "mask": torch.from_numpy(real),
             "word_starts": torch.from_numpy(starts | ~real),
@@ -225,3 +239,10 @@ def _sentence_starts(file: TokenFile, index: np.ndarray, real: np.ndarray | bool
     if file.sentences is None:
         return {}
     return {"sentence_starts": torch.from_numpy((file.sentences[index] > 0) & real)}
+
+
+def _gaps(file: TokenFile, index: np.ndarray, real: np.ndarray | bool = True) -> Batch:
+    """Return ``gaps`` (B,T) of the tokens at ``index``, if they were stored; 0 is none."""
+    if file.gaps is None:
+        return {}
+    return {"gaps": torch.from_numpy(np.where(real, file.gaps[index], 0).astype(np.int64))}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.target_ranks import ndcg, ranks
+from headstart.data.target_ranks import ndcg, ranks, select
 from headstart.modalities.interactions.rankers import Ranker, Say
 from headstart.modalities.interactions.rankers.tuning import CUT, Validation
 
@@ -112,7 +112,7 @@ def _tried(blend: Blend, other: Ranker, validation: Validation) -> dict[float, f
     at_once = max(1, _CELLS // max(1, validation.count))
     for start in range(0, len(validation.targets), at_once):
         targets = validation.targets[start : start + at_once]
-        some = [validation.histories[row] for row in range(start, start + len(targets))]
+        some = select(validation.histories, range(start, start + len(targets)))
         base, more = blend.scores(some), even(other.scores(some))
         for weight in _WEIGHTS:
             seen = None if validation.keep_seen else some

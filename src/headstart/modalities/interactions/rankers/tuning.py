@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.target_ranks import Histories, ndcg, ranks_of
+from headstart.data.target_ranks import Histories, ndcg, ranks_of, select
 from headstart.modalities.interactions.rankers import Kind, Ranker, Say
 from headstart.modalities.interactions.rankers.ease import Ease
 from headstart.modalities.interactions.rankers.markov import MarkovMix
@@ -55,7 +55,7 @@ class Validation:
     ) -> Validation:
         """Return the validation on an even sample of the users, if there are very many."""
         chosen = np.arange(len(targets))[:: max(1, -(-len(targets) // _USERS))]
-        return cls([histories[row] for row in chosen], targets[chosen], count, keep_seen)
+        return cls(select(histories, chosen.tolist()), targets[chosen], count, keep_seen)
 
     def score(self, ranker: Ranker) -> float:
         """Return the mean NDCG@10; 0 without any user."""

@@ -102,11 +102,13 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
         *((each, "other") for each in rivals),
         *([(blend, "blend")] if blend else []),
     ]
+    candidates = [
+        measured(each, kind, parts, keep_seen, with_blends(later, each)) for each, kind in compared
+    ]
+    served = with_blends(later, blend or network)
+    at = candidates[-1 if blend else 0].ranks
     result = NextItem(
-        candidates=[
-            measured(each, kind, parts, keep_seen, with_blends(later, each))
-            for each, kind in compared
-        ],
+        candidates=candidates,
         users=len(parts.users),
         items=len(processor.names),
         order=worth_of_order(network, parts, config.seed, keep_seen),
@@ -127,7 +129,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
             "seen items": "stay in the lists" if keep_seen else "are removed from the lists",
             **versions(),
         },
-        samples=sample_users(blend or network, parts, processor, keep_seen),
+        samples=sample_users(served, at, parts, processor, keep_seen),
     )
     if not (config.test or config.train):
         _keep_choice(opened.run, blend)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.downstream.interactions.ranked import CUT, CUTS, NextItem, RankedCandidate
-from headstart.evaluation.report import advice, answer, cost, pretext
+from headstart.evaluation.report import advice, answer, cost
 from headstart.evaluation.report.course import course
 from headstart.evaluation.report.reproduce import section as again
 from headstart.evaluation.report.reproduce import versions
 from headstart.files import write_text
 from headstart.pages.charts import Series, line_chart
 from headstart.pages.dots import Dot
-from headstart.pages.markup import Markup, cut, join, table, tag
+from headstart.pages.markup import Markup, cut, table, tag
 from headstart.pages.page import page
 from headstart.pages.sections import TONES, figures, method, ranking, section, small
 from headstart.pages.top import tile
@@ -62,7 +62,6 @@ def write_page(
         _popularity(found),
         _samples(found),
         shown,
-        pretext.section(run),
         *course(metrics, audits, took),
         _figures(found),
         _method(found),
@@ -120,6 +119,11 @@ def _advice(found: NextItem) -> str:
             f"Serve {found.closest.name}, or train for longer: it ranks better than the network, "
             "and costs seconds."
         )
+    if found.sign == 0:
+        return (
+            f"`headstart recommend` ranks by the network alone, as no blend was better on what "
+            f"validates. {found.closest.name} may be as good: pre-train for longer to tell."
+        )
     return "Serve the network: `headstart recommend RUN --history ITEMS`."
 
 
@@ -140,7 +144,7 @@ def _chart(found: NextItem) -> Markup:
     return ranking(
         "How well it ranks",
         "ranking",
-        f"{rows[0].name} ranks best: all {found.items:,} items, for {what}",
+        f"{rows[0].name} has the highest NDCG@{CUT}: all {found.items:,} items, for {what}",
         rows,
         f"NDCG@{CUT} (more is better), with 95% intervals over {found.unit}",
     )
@@ -242,58 +246,48 @@ def _figures(found: NextItem) -> Markup:
 def _samples(found: NextItem) -> Markup:
     if not found.samples:
         return Markup("")
-    hits = sum(_is_hit(one) for one in found.samples)
-    ranker = (found.blend or found.network).name
+    ranker = found.blend or found.network
     words = (
-        f"{len(found.samples)} {found.unit} from all over the tested ones, ranked by {ranker}: "
-        "their latest items, the first recommendations, and what they took. Reasons are the items "
-        "of the history without which it would score less."
+        "Of both kinds the same number, from all over the tested ones, though "
+        f"{ranker.figures()[f'HR@{CUT}']:.1%} are hits: the latest items of each, the latest last, "
+        f"what was taken next, and the first {CUT} recommendations. Reasons are the items of the "
+        "history without which a hit would score less."
     )
     return section(
         f"Some {found.unit}",
         "users",
-        tag("p", tag("strong", f"{hits} of {len(found.samples)} took one of the first {CUT}")),
+        tag("p", tag("strong", f"Hits and misses of {ranker.name}")),
         small(words),
         *map(_sample, found.samples),
     )
 
 
-def _is_hit(one: Mapping[str, Any]) -> bool:
-    return one["rank"] is not None and one["rank"] <= CUT
-
-
 def _sample(one: Mapping[str, Any]) -> Markup:
-    hit = _is_hit(one)
-    earlier = [tag("p", cut(item, _LETTERS), class_="words") for item in one["history"]]
-    left = tag(
-        "ul",
-        tag(
-            "li",
-            tag("p", cut(str(one["user"]), _LETTERS), class_="label"),
-            *(earlier or [small("(nothing that is known)")]),
-            class_=f"preview {'good' if hit else 'bad'}",
-        ),
-        class_="query",
-    )
-    taken = (
-        cut(one["next"], _LETTERS) if one["next"] is not None else "an item that training never saw"
-    )
-    at = "in no list" if one["rank"] is None else f"rank {one['rank']:,.0f}"
-    why = f", because of {' and '.join(cut(x, _LETTERS) for x in one['reasons'])}" * bool(
-        one["reasons"]
-    )
+    hit = one["rank"] is not None and one["rank"] <= CUT
+    at = "in no list" if one["rank"] is None else f"rank {one['rank']:,.4g}"
+    name = tag("p", cut(str(one["user"]), _LETTERS), class_="label")
+    left = tag("li", name, small(at), class_=f"preview {'good' if hit else 'bad'}")
+    earlier = " · ".join(cut(item, _LETTERS) for item in one["history"]) or "nothing that is known"
+    reasons = " and ".join(cut(item, _LETTERS) for item in one["reasons"])
     listed = [
-        tag("li", tag("mark", cut(item, _LETTERS), " ✓", class_="answer"))
+        tag("li", tag("strong", cut(item, _LETTERS), " ✓"))
         if hit and item == one["next"]
         else tag("li", cut(item, _LETTERS))
         for item in one["recommended"]
     ]
+    taken = cut(one["next"] or "an item that training never saw", _LETTERS)
     right = tag(
         "div",
-        tag("p", "took next: ", tag("strong", taken), join(f" ({at}{why})")),
+        tag("p", tag("span", "had ", class_="small"), earlier),
+        tag(
+            "p",
+            tag("span", "took next ", class_="small"),
+            tag("strong", taken),
+            tag("span", f" because of {reasons}" if reasons else "", class_="small"),
+        ),
         tag("ol", *listed, class_="listed"),
     )
-    return tag("div", left, right, class_="neighbours")
+    return tag("div", tag("ul", left, class_="query"), right, class_="neighbours")
 
 
 def _method(found: NextItem) -> Markup:

@@ -10,36 +10,38 @@ from headstart.data.target_ranks import select
 from headstart.downstream.interactions.ranked import CUT
 from headstart.downstream.interactions.reasons import reasons_of
 from headstart.downstream.interactions.split import NEVER, Division
-from headstart.evaluation.ranking import ranks, top
+from headstart.evaluation.ranking import top
 from headstart.modalities.interactions.processor import ItemProcessor
 from headstart.modalities.interactions.rankers import Ranker
 
-#: Users that are shown, and the latest items of each history.
-SHOWN, LATEST = 12, 8
+#: Hits that are shown, and misses, and the latest items of each history.
+SHOWN, LATEST = 4, 8
 
 
 def sample_users(
-    ranker: Ranker, parts: Division, processor: ItemProcessor, keep_seen: bool
+    ranker: Ranker, at: np.ndarray, parts: Division, processor: ItemProcessor, keep_seen: bool
 ) -> list[dict[str, Any]]:
-    """Return users from all over the tested ones, the last tested item of each.
+    """Return some hits and as many misses, from all over the tested users.
 
-    Each has ``user``, the ``history``, what came ``next`` (None for an item that training never
-    saw), the ``recommended`` items, its ``rank`` (None where it is in no list) and, where it is
-    recommended, the ``reasons``: items of the history. Items have their titles.
+    Args:
+        at: (M,) the ranks of the tested items.
+
+    Returns:
+        of each the ``user``, the ``history``, what came ``next`` (None for an item that training
+        never saw), the ``recommended`` items, its ``rank`` (None where it is in no list) and, where
+        it is recommended, the ``reasons``: items of the history. Items have their titles.
     """
     testing = parts.testing
-    last = np.append(np.flatnonzero(np.diff(testing.users)), len(testing.users) - 1)
-    chosen = last[np.unique(np.linspace(0, len(last) - 1, SHOWN).round().astype(int))]
+    chosen = np.concatenate([_spread(np.flatnonzero(at <= CUT)), _spread(np.flatnonzero(at > CUT))])
     histories = select(testing.histories, chosen.tolist())
     scores = ranker.scores(histories)
     seen = None if keep_seen else histories
     lists, found = top(scores, seen, CUT), []
-    at = ranks(scores, testing.items[chosen], seen)
 
     def titles(items: np.ndarray) -> list[str]:
         return [processor.title_of(processor.names[int(item)]) for item in items if item >= 0]
 
-    for row, history, listed, rank in zip(chosen, histories, lists, at, strict=True):
+    for row, history, listed, rank in zip(chosen, histories, lists, at[chosen], strict=True):
         target = testing.items[row : row + 1]
         hit = rank <= CUT
         found.append(
@@ -53,3 +55,10 @@ def sample_users(
             }
         )
     return found
+
+
+def _spread(rows: np.ndarray) -> np.ndarray:
+    """Return some rows from the first to the last."""
+    if len(rows) <= SHOWN:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, SHOWN).round().astype(int)]

@@ -219,7 +219,7 @@ ROWS = (
         obvious=_listed,
     ),
     _field("times", TIMES_NAMES, lambda value: bool(_cells(value)), _take_times, _times),
-    _field("session", SESSION_NAMES, _plain, _take_name("session"), string),
+    _field("session", SESSION_NAMES, _plain, _take_name("session"), string, _all_names),
     _field("user", USER_NAMES, _plain, _take_name("user"), string, _all_names),
     _field("item", ITEM_NAMES, _plain, _take_name("item"), string, _all_names),
     _field(

@@ -42,11 +42,6 @@ class InteractionOptions(Options):
     seen: Literal["remove", "keep"] = Field(
         "remove", description="Items of a user's history, where others are ranked for that user."
     )
-    positions: Literal["start", "end"] = Field(
-        "start",
-        description="Where an encoder with learned positions counts from: the first item that it "
-        "reads, or the latest, as SASRec does.",
-    )
     # The run keeps a copy of the table; whoever opens an encoder does not look for it again.
     item_table: OptionalSource = Field(
         None,
@@ -67,4 +62,9 @@ class InteractionOptions(Options):
         None,
         exclude=True,
         description="Column of the categories in the table of items, one or several a cell.",
+    )
+    positions: Literal["start", "end"] = Field(
+        "start",
+        description="Where an encoder with learned positions counts from: the first item that it "
+        "reads, or the latest, as SASRec does.",
     )

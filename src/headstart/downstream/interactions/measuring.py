@@ -8,13 +8,14 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from headstart.data.target_ranks import ndcg, ranks_of
+from headstart.data.target_ranks import ndcg, ranks_of, select
 from headstart.downstream.interactions.ranked import CUT, Order, RankedCandidate
 from headstart.downstream.interactions.split import Division
 from headstart.evaluation.protocols.resampling import averaged
 from headstart.evaluation.ranking import difference, rank_all, variety
 from headstart.modalities.interactions.rankers import Ranker
 from headstart.modalities.interactions.rankers.tuning import KINDS, tune
+from headstart.modalities.interactions.timed import TimedHistories
 from headstart.seeding import derive
 
 #: Tested items whose histories are shuffled, for what order is worth.
@@ -120,8 +121,10 @@ def worth_of_order(network: Ranker, parts: Division, seed: int, keep_seen: bool)
     rng = np.random.default_rng(derive(seed, "order"))
     testing = parts.testing
     chosen = np.sort(rng.permutation(len(testing.items))[:SHUFFLED])
-    some = [testing.histories[int(index)] for index in chosen]
-    shuffled = [rng.permutation(history) for history in some]
+    some = select(testing.histories, chosen.tolist())
+    shuffled: Sequence[np.ndarray] = [rng.permutation(history) for history in some]
+    if isinstance(some, TimedHistories):  # the times stay where they are
+        shuffled = TimedHistories(shuffled, some.times)
     items, groups = testing.items[chosen], np.unique(testing.users[chosen], return_inverse=True)[1]
     both = [
         ranks_of(network.scores, each, items, parts.train.count, keep_seen)

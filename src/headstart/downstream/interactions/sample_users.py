@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.data.target_ranks import select
 from headstart.downstream.interactions.ranked import CUT
 from headstart.downstream.interactions.reasons import reasons_of
 from headstart.downstream.interactions.split import NEVER, Division
@@ -32,7 +33,7 @@ def sample_users(
     """
     testing = parts.testing
     chosen = np.concatenate([_spread(np.flatnonzero(at <= CUT)), _spread(np.flatnonzero(at > CUT))])
-    histories = [testing.histories[int(row)] for row in chosen]
+    histories = select(testing.histories, chosen.tolist())
     scores = ranker.scores(histories)
     seen = None if keep_seen else histories
     lists, found = top(scores, seen, CUT), []

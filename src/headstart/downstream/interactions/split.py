@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from headstart.modalities.interactions.held_out import FEWEST, Targets, held_out
 from headstart.modalities.interactions.lists import arrow, lists_of
 from headstart.modalities.interactions.processor import FIRST, ItemProcessor
 from headstart.modalities.interactions.sequences import Sequences
+from headstart.modalities.interactions.timed import TimedHistories
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -26,12 +28,12 @@ class Ranked(NamedTuple):
     """Items that are ranked.
 
     Attributes:
-        histories: of M, the items before each.
+        histories: of M, the items before each, with their times where these are known.
         items: (M,) what comes next; -1 for an item that training never saw.
         users: (M,) codes of the users, ascending from 0; a user may have several.
     """
 
-    histories: list[np.ndarray]
+    histories: Sequence[np.ndarray]
     items: np.ndarray
     users: np.ndarray
 
@@ -77,7 +79,7 @@ def divided(records: Dataset, processor: ItemProcessor, options: InteractionOpti
     np.maximum.at(shown, held.validating.records, held.validating.positions + 1)
     tested = np.unique(held.testing.records)
     names = arrow(records.select_columns(["id"]))["id"].take(pa.array(tested))
-    every = _first(codes, offsets, np.diff(offsets), processor)
+    every = _first(codes, offsets, np.diff(offsets), processor, times)
     return Division(
         _first(codes, offsets, held.ends, processor, times),
         _first(codes, offsets, shown, processor, times),
@@ -129,8 +131,9 @@ def _ranked(targets: Targets, codes: np.ndarray, offsets: np.ndarray, every: Seq
     known = np.concatenate([[0], np.cumsum(codes >= 0)])
     starts = every.offsets[targets.records]
     stops = known[spots]
-    histories = [
-        every.items[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
-    ]
+    rows = [slice(*each) for each in zip(starts.tolist(), stops.tolist(), strict=True)]
+    histories: Sequence[np.ndarray] = [every.items[row] for row in rows]
+    if every.times is not None:
+        histories = TimedHistories(histories, [every.times[row] for row in rows])
     users = np.unique(targets.records, return_inverse=True)[1]
     return Ranked(histories, codes[spots].astype(np.int64), users)

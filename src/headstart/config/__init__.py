@@ -11,14 +11,12 @@ from headstart.config.loading import check_options, load, sections, task_options
 from headstart.config.looking import AuditConfig, PreviewConfig
 from headstart.config.models import (
     CompareConfig,
-    EmbedConfig,
     EvaluateConfig,
     ExplainConfig,
     FinetuneConfig,
     LabelConfig,
     PredictConfig,
     PretrainConfig,
-    SearchConfig,
 )
 from headstart.config.options import (
     Budget,
@@ -34,6 +32,7 @@ from headstart.config.options import (
 )
 from headstart.config.recommending import RecommendConfig
 from headstart.config.tasks import SemiOptions
+from headstart.config.vectors import EmbedConfig, SearchConfig
 
 __all__ = [
     "AuditConfig",

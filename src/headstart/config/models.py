@@ -308,37 +308,6 @@ class PredictConfig(SourceOptions):
     batch_size: int = Field(64, ge=1, le=65536, description="Records per batch.")
 
 
-class EmbedConfig(SourceOptions):
-    """Turn records into vectors."""
-
-    run: Place = Field(..., description="Run folder, or any encoder folder.")
-    inputs: Sources = Field(..., min_length=1, description="Files, folders or globs.")
-    out: OptionalPlace = Field(None, description="File to write: .npy or .parquet; else print.")
-    overwrite: bool = Field(False, description=REPLACE)
-    batch_size: int = Field(
-        32, ge=1, le=65536, description="Records per batch; more if texts are short."
-    )
-
-
-class SearchConfig(SourceOptions):
-    """Find the records that are nearest to a query, by the cosine of their vectors."""
-
-    run: Place = Field(..., description="Run folder, or any encoder folder.")
-    inputs: Sources = Field(
-        default_factory=list,
-        description="What to search; the sources of the pre-training by default.",
-    )
-    query: Source = Field(..., description="A file (each of its records is a query), or a text.")
-    count: int = Field(10, ge=1, description="Nearest records to return.")
-    index: str | None = Field(
-        None,
-        description="Vectors that `headstart embed` wrote, of the inputs if any are named; else "
-        "they are computed and stored.",
-    )
-    out: OptionalPlace = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
-    overwrite: bool = Field(False, description=REPLACE)
-
-
 class ExplainConfig(SourceOptions):
     """Show which words or pixels a prediction rests on, and the most similar labeled records."""
 
@@ -361,7 +330,7 @@ class CompareConfig(SplitOptions, TaskOptions):
     """Compare several runs on the same labels: which is best, from how many labels on."""
 
     runs: Places = Field(..., min_length=1, description="Run folders, or any encoder folders.")
-    train: Source = Field(..., description="Labeled records; split for you if there is no --test.")
+    train: Source = Field("", description="Labeled records; split for you if there is no --test.")
     test: OptionalSource = Field(None, description="Labeled records that only the score sees.")
     task: str = Field("auto", description="Evaluation protocol; auto is classification.")
     labels: LabelCounts = Field(

@@ -33,6 +33,20 @@ class RecommendConfig(SourceOptions):
     deny: OptionalSource = Field(
         None, description="File with items that may not be recommended, one in each line."
     )
+    new_items: OptionalSource = Field(
+        None,
+        description="Table of items without events that may be recommended, too, by their titles, "
+        "texts and categories; its columns are found, or named with --column title=COLUMN.",
+    )
+    all_items: bool = Field(
+        False, description="Also recommend items of the run's table of items without an event."
+    )
+    items_encoder: OptionalPlace = Field(
+        None, description="Run or encoder of texts that reads what is said of new items, too."
+    )
+    among: Literal["all", "known", "new"] = Field(
+        "all", description="Rank all items, or only those with events, or only those without."
+    )
     by: Literal["auto", "network", "both"] = Field(
         "auto",
         description="What ranks: the network, or both it and the simple alternative beside it; "

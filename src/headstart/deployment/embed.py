@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -87,6 +87,19 @@ def embed(
         if finish:
             finish()
     return total
+
+
+def write_vectors(names: Sequence[str], vectors: np.ndarray, out: Path) -> None:
+    """Write named vectors (N,D) float32 to a file such as :func:`embed` writes.
+
+    Raises:
+        HeadstartError: ``out`` ends otherwise, or the disk is full.
+    """
+    check_out(out)
+    with _WRITERS[out.suffix.lower()](out, len(names), vectors.shape[1], True) as writer:
+        for start in range(0, len(names), CHUNK):
+            part = slice(start, start + CHUNK)
+            writer([(name, None) for name in names[part]], vectors[part])
 
 
 def vectors_of(

@@ -18,6 +18,7 @@ from headstart.modalities.appearance import Units as Units
 from headstart.modalities.appearance import Words as Words
 from headstart.modalities.defaults import Defaults as Defaults
 from headstart.modalities.defaults import Request as Request
+from headstart.modalities.parts import Parts as Parts
 from headstart.modalities.processor import PixelProcessor as PixelProcessor
 from headstart.modalities.processor import Processor as Processor
 from headstart.modalities.processor import TokenProcessor as TokenProcessor
@@ -97,6 +98,8 @@ class Modality(ABC):
         recommender: what ranks what comes after a record, as ``module:function``; None where there
             is no such question. It takes the run, its opened encoder, the options of ``recommend``
             and what is called with messages, and returns a result with ``rows``.
+        parts: what its records consist of, as ``module:function`` from an opened encoder to
+            :class:`.parts.Parts`; None where those have no vectors that mean something alone.
         Options: the model of its options, set with ``--set NAME.key=value``; imports no torch.
         options: those of this instance.
     """
@@ -110,6 +113,7 @@ class Modality(ABC):
     unit: str
     published: Package | None = None
     recommender: str | None = None
+    parts: str | None = None
     Options: type[AnyOptions] = AnyOptions
     options: AnyOptions
 

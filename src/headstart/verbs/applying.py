@@ -103,19 +103,26 @@ def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
     Example::
 
         vectors = hs.embed("runs/reviews", ["a good film", "so long"])  # (2,D)
+        items = hs.embed("runs/shop", parts=True)  # (I,D), in the order of its items.json
         hs.embed("runs/reviews", "new.csv", out="new.npy")
     """
     plan = load(EmbedConfig, run=run, inputs=list(inputs), **options)
     from headstart.data.ledger import Ledger
-    from headstart.deployment.embed import check_out, vectors_of
+    from headstart.deployment.embed import check_out, vectors_of, write_vectors
     from headstart.deployment.embed import embed as embed_records
     from headstart.deployment.index_sources import note_sources, noted_sources
+    from headstart.deployment.parts import parts_of
     from headstart.encoders.opening import OpenedEncoder
 
     out = Path(plan.out) if plan.out else None
     if out:  # before the work
         check_free(plan, *check_out(out))
     opened, ledger = OpenedEncoder(plan.run), Ledger(columns=False)
+    if plan.parts:
+        parts = parts_of(opened)
+        if out:
+            write_vectors(parts.names, parts.vectors, out)
+        return out or parts.vectors
     noted = noted_sources(plan.inputs, plan, opened) if out else {}
     with working("reading the inputs", console(), say):
         records = opened.read(plan.inputs, plan, say, ledger=ledger)
@@ -143,7 +150,8 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
         run: a run folder, or any encoder folder.
         inputs: files, folders or globs to search.
         query: a file, whose records are all queries, or a record itself where the kind of data can
-            be typed, such as a text.
+            be typed, such as a text. What names a part of records, such as an item of histories by
+            its id or title, finds the parts like it.
         options: see :class:`headstart.config.SearchConfig`.
 
     Raises:
@@ -157,6 +165,7 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
     from headstart.data.ledger import Ledger
     from headstart.deployment import search as searching
     from headstart.deployment.index_sources import open_index
+    from headstart.deployment.parts import like_parts
     from headstart.downstream.predictions import check_ending, write_predictions
     from headstart.encoders.features import features
     from headstart.encoders.opening import OpenedEncoder
@@ -166,6 +175,11 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
         check_ending(Path(plan.out))
     check_free(plan)
     opened = OpenedEncoder(plan.run)
+    like = None if plan.index or plan.inputs else like_parts(opened, plan.query, plan.count)
+    if like is not None:
+        if plan.out:
+            write_predictions(like, Path(plan.out))
+        return like
     with working("searching", console(), say):
         queries = inline_records(opened.modality, [plan.query])
         if queries is None:

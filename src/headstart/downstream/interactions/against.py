@@ -12,6 +12,7 @@ from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols import OpenedRun
 from headstart.modalities.interactions.processor import ItemProcessor
+from headstart.modalities.interactions.timed import TimedHistories
 from headstart.run import RunFolder
 
 #: Options that do not change which items are held out.
@@ -31,7 +32,9 @@ class OtherNetwork:
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         """Return the scores (B,I) of all items after each history."""
-        theirs = [self._order[history] for history in histories]
+        theirs: Sequence[np.ndarray] = [self._order[history] for history in histories]
+        if isinstance(histories, TimedHistories):
+            theirs = TimedHistories(theirs, histories.times)
         return self._network.scores(theirs)[:, self._order]
 
 

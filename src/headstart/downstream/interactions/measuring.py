@@ -123,7 +123,7 @@ def worth_of_order(network: Ranker, parts: Division, seed: int, keep_seen: bool)
     chosen = np.sort(rng.permutation(len(testing.items))[:SHUFFLED])
     some = select(testing.histories, chosen.tolist())
     shuffled: Sequence[np.ndarray] = [rng.permutation(history) for history in some]
-    if isinstance(some, TimedHistories):  # the times stay where they are
+    if isinstance(some, TimedHistories):  # the times stay: only the items change places
         shuffled = TimedHistories(shuffled, some.times)
     items, groups = testing.items[chosen], np.unique(testing.users[chosen], return_inverse=True)[1]
     both = [

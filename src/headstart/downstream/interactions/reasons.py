@@ -14,19 +14,18 @@ if TYPE_CHECKING:
 _RECENT, _REASONS = 100, 2
 
 
-def reasons_of(
-    ranker: Ranker, history: np.ndarray, scores: np.ndarray, items: np.ndarray
-) -> Sequence[np.ndarray]:
+def reasons_of(ranker: Ranker, history: np.ndarray, items: np.ndarray) -> Sequence[np.ndarray]:
     """Return for each item the items of the history without which it would score less.
 
     Args:
-        scores: (I,) of all items after the whole history.
         items: (k,) those that are explained.
     """
     history = history[-_RECENT:]
     if len(history) < 2:
         return [history[:1]] * len(items)
-    without = ranker.scores([np.delete(history, index) for index in range(len(history))])
-    lost = scores[items] - without[:, items]  # (H,k)
+    fewer = [np.delete(history, index) for index in range(len(history))]
+    # Both without the times of events, as a pause has no item of its own.
+    whole, *without = ranker.scores([history, *fewer])[:, items]
+    lost = whole - np.stack(without)  # (H,k)
     order = np.argsort(-lost, axis=0)[:_REASONS]
     return [history[order[lost[order[:, item], item] > 0, item]] for item in range(len(items))]

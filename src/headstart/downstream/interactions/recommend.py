@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,11 +11,13 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.data.store import stream
+from headstart.downstream.interactions.catalogue import Catalogue, catalogue_of, typed_items
 from headstart.downstream.interactions.choice import restored
 from headstart.downstream.interactions.network import network_of
-from headstart.errors import HeadstartError, did_you_mean
+from headstart.downstream.interactions.reasons import reasons_of
+from headstart.errors import HeadstartError, nearest
 from headstart.evaluation.background import pretraining_records
-from headstart.modalities.interactions.content import names_in
+from headstart.modalities.interactions.ids import likely, name_of
 from headstart.modalities.interactions.processor import FIRST, ItemProcessor
 from headstart.modalities.interactions.sequences import Sequences
 from headstart.outputs import store_of
@@ -29,15 +31,12 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.config import RecommendConfig
-    from headstart.encoders import TokenEncoder
     from headstart.encoders.opening import OpenedEncoder
     from headstart.modalities.interactions.options import InteractionOptions
     from headstart.modalities.interactions.rankers import Ranker
 
-#: Latest items of a history among which reasons are looked for.
-_RECENT = 100
-#: Users at once; best items among which different ones are looked for; reasons of an item.
-_ROWS, _POOL, _REASONS = 256, 100, 2
+#: Users at once; best items among which different ones are looked for.
+_ROWS, _POOL = 256, 100
 #: Users that the console shows.
 _SHOWN = 10
 
@@ -47,7 +46,9 @@ class Recommendations(Result):
     """What is recommended to each user.
 
     Attributes:
-        rows: ``{user, rank, item, score, reasons}`` of each item of each list, in order.
+        rows: ``{user, rank, item, title, score, new, reasons, reason_titles}`` of each item of each
+            list, in order; titles where the run has a table of items, ``new`` where new items were
+            asked for, reasons where these were.
         notes: remarks in plain sentences.
     """
 
@@ -63,12 +64,25 @@ class Recommendations(Result):
         users = list(dict.fromkeys(row["user"] for row in self.rows))
         for user in users[:_SHOWN]:
             lines.append(f"{user}:")
-            for row in (row for row in self.rows if row["user"] == user):
-                why = f"  because of {', '.join(row['reasons'])}" if row.get("reasons") else ""
-                lines.append(f"  {row['rank']:>3}  {row['item']:<24} {row['score']:8.3f}{why}")
+            own = [row for row in self.rows if row["user"] == user]
+            shown = _named([row["item"] for row in own], [row.get("title") for row in own])
+            width = max(24, min(60, max(map(len, shown))))
+            for row, name in zip(own, shown, strict=True):
+                because = _named(row.get("reasons") or [], row.get("reason_titles") or [])
+                why = f"  because of {', '.join(because)}" if because else ""
+                is_new = "  new" if row.get("new") else ""
+                lines.append(
+                    f"  {row['rank']:>3}  {name:<{width}} {row['score']:8.3f}{is_new}{why}"
+                )
         if len(users) > _SHOWN:
             lines.append(f"... and {len(users) - _SHOWN:,} more users; --out FILE writes them all")
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
+
+
+def _named(items: Sequence[str], titles: Sequence[str | None]) -> list[str]:
+    """Return ids with their titles, where these are known."""
+    both = zip(items, titles or [None] * len(items), strict=True)
+    return [item if title in (None, item) else f"{item} {title}" for item, title in both]
 
 
 def recommend(
@@ -91,18 +105,17 @@ def recommend(
             own.append(pretraining_records(run, opened.modality, notes))
         return own[0]
 
+    catalogue = catalogue_of(run, opened, network, plan, notes)
     users = _users(plan, opened, sources, notes)
-    ranker = _ranker(run, plan, network, processor, sources, notes)
-    allowed = _allowed(plan, processor)
+    if catalogue.ranker is None:
+        ranker = _ranker(run, plan, network, processor, sources, notes)
+    else:
+        ranker = catalogue.ranker
+        _refuse_both(plan)
+    allowed = _allowed(plan, catalogue)
     keep_seen = (options.seen if plan.seen == "auto" else plan.seen) == "keep"
     rows: list[dict[str, Any]] = []
     unknown = 0
-    table = (
-        cast("TokenEncoder", opened.encoder)
-        .token_embedding.weight.detach()
-        .float()
-        .numpy()[FIRST:][: len(processor.names)]
-    )
     for start in range(0, len(users), _ROWS):
         some = users[start : start + _ROWS]
         coded = [np.array(processor.encode(items), dtype=np.int64) - FIRST for _, items in some]
@@ -110,25 +123,13 @@ def recommend(
         histories = [each[each >= 0] for each in coded]
         scores = ranker.scores(histories)
         scores[:, ~allowed] = -np.inf
-        for (user, _), history, row in zip(some, histories, scores, strict=True):
+        for (user, had), history, row in zip(some, histories, scores, strict=True):
             if not keep_seen:
-                row[history] = -np.inf
-            best = _best(row, plan.top, plan.diversity, table)
-            why = _reasons(ranker, history, row, best) if plan.reasons else [None] * len(best)
-            rows += [
-                {
-                    "user": user,
-                    "rank": rank,
-                    "item": processor.names[int(item)],
-                    "score": float(row[item]),
-                    **(
-                        {"reasons": [processor.names[int(one)] for one in reason]}
-                        if reason is not None
-                        else {}
-                    ),
-                }
-                for rank, (item, reason) in enumerate(zip(best, why, strict=True), 1)
-            ]
+                new = [catalogue.new_codes[name] for name in had if name in catalogue.new_codes]
+                row[[*history.tolist(), *new]] = -np.inf
+            best = _best(row, plan.top, plan.diversity, catalogue.vectors)
+            why = reasons_of(ranker, history, best) if plan.reasons else None
+            rows += _listed(user, best, row, why, catalogue)
     if unknown:
         items = "1 item" if unknown == 1 else f"{unknown:,} items"
         notes.append(f"{items} of the histories not in the catalogue of the run, and left out.")
@@ -136,6 +137,29 @@ def recommend(
         for note in notes:
             say(note)
     return Recommendations(rows, notes)
+
+
+def _listed(
+    user: str,
+    best: np.ndarray,
+    scores: np.ndarray,
+    why: Sequence[np.ndarray] | None,
+    catalogue: Catalogue,
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one list."""
+    for index, item in enumerate(best.tolist()):
+        name = catalogue.names[item]
+        found: dict[str, Any] = {"user": user, "rank": index + 1, "item": name}
+        if catalogue.table is not None:
+            found["title"] = catalogue.table.known_title(name)
+        found["score"] = float(scores[item])
+        if catalogue.ranker is not None:
+            found["new"] = item >= catalogue.known
+        if why is not None:
+            found["reasons"] = [catalogue.names[one] for one in why[index].tolist()]
+            if catalogue.table is not None:
+                found["reason_titles"] = catalogue.titles(found["reasons"])
+        yield found
 
 
 def _users(
@@ -156,11 +180,12 @@ def _users(
             f"{what}; give one of --history ITEMS for a new user, --user NAME or --users FILE."
         )
     if plan.history:
-        typed = [item for each in plan.history for item in names_in(each) or []]
-        if not set(typed) & cast(ItemProcessor, opened.processor).ids.keys():
+        processor = cast(ItemProcessor, opened.processor)
+        typed = typed_items(plan.history, processor.table)
+        if not set(typed) & processor.ids.keys():
             raise HeadstartError(
                 "none of the items of --history is in the catalogue of the run; write them as its "
-                "sources do, with commas between them."
+                f"sources do, with commas between them{_meant(typed, processor.ids)}"
             )
         return [("new user", typed)]
     if plan.users is not None:
@@ -170,14 +195,29 @@ def _users(
     if records_or_none is None:
         raise HeadstartError(f"{notes[-1]} Name the items with --history instead.")
     names = list(stream(records_or_none, "id"))
-    assert plan.user is not None
-    if plan.user not in names:
+    user = name_of(plan.user) or ""
+    if user not in names:
         raise HeadstartError(
-            f"no user {plan.user!r} is in the sources of the run; name the items of a new one with "
-            f"--history ITEMS{did_you_mean(plan.user, names)}"
+            f"no user {user!r} is in the sources of the run; name the items of a new one with "
+            f"--history ITEMS{_meant([user], names)}"
         )
-    row = names.index(plan.user)
-    return [(plan.user, records_or_none[row]["items"])]
+    row = names.index(user)
+    return [(user, records_or_none[row]["items"])]
+
+
+def _meant(unknown: Sequence[str], known: Iterable[str]) -> str:
+    """Return the end of a sentence about an unknown name, with those that may be meant."""
+    near = nearest(unknown[0], likely(unknown[0], known)) if unknown else []
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+
+
+def _refuse_both(plan: RecommendConfig) -> None:
+    """Refuse to rank new items by simple alternatives, which know events alone."""
+    if plan.by == "both":
+        raise HeadstartError(
+            "what stands beside the network knows events alone, and new items have none; leave out "
+            "--by both."
+        )
 
 
 def _ranker(
@@ -208,17 +248,20 @@ def _ranker(
         return restored(chosen.get("parts", []), network, known, notes.append)
 
 
-def _allowed(plan: RecommendConfig, processor: ItemProcessor) -> np.ndarray:
+def _allowed(plan: RecommendConfig, catalogue: Catalogue) -> np.ndarray:
     """Return which items (I,) may be recommended.
 
     Raises:
         HeadstartError: a file names no item of the catalogue, or none is left.
     """
-    allowed = np.ones(len(processor.names), dtype=bool)
+    allowed = catalogue.allowed(plan.among)
+    if plan.allow is None and plan.deny is None:
+        return allowed
+    codes = {name: code for code, name in enumerate(catalogue.names)}
     for file, allows in ((plan.allow, True), (plan.deny, False)):
         if file is None:
             continue
-        listed = [processor.ids[name] - FIRST for name in _lines(file) if name in processor.ids]
+        listed = [codes[name] for line in _lines(file) if (name := name_of(line)) in codes]
         if not listed:
             raise HeadstartError(
                 f"{file} names no item that the run knows; write one item in each line, as the "
@@ -265,16 +308,3 @@ def _best(scores: np.ndarray, top: int, diversity: float, table: np.ndarray) -> 
         chosen.append(int(value.argmax()))
         like = np.maximum(like, vectors @ vectors[chosen[-1]])
     return pool[chosen]
-
-
-def _reasons(
-    ranker: Ranker, history: np.ndarray, scores: np.ndarray, best: np.ndarray
-) -> Sequence[np.ndarray]:
-    """Return for each item the items of the history without which it would score less."""
-    history = history[-_RECENT:]
-    if len(history) < 2:
-        return [history[:1]] * len(best)
-    without = ranker.scores([np.delete(history, index) for index in range(len(history))])
-    lost = scores[best] - without[:, best]  # (H,k)
-    order = np.argsort(-lost, axis=0)[:_REASONS]
-    return [history[order[lost[order[:, item], item] > 0, item]] for item in range(len(best))]

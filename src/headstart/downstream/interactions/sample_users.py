@@ -41,9 +41,7 @@ def sample_users(
     def titles(items: np.ndarray) -> list[str]:
         return [processor.title_of(processor.names[int(item)]) for item in items if item >= 0]
 
-    for row, history, own, listed, rank in zip(
-        chosen, histories, scores, lists, at[chosen], strict=True
-    ):
+    for row, history, listed, rank in zip(chosen, histories, lists, at[chosen], strict=True):
         target = testing.items[row : row + 1]
         hit = rank <= CUT
         found.append(
@@ -53,7 +51,7 @@ def sample_users(
                 "next": None if target[0] == NEVER else titles(target)[0],
                 "recommended": titles(listed),
                 "rank": float(rank) if np.isfinite(rank) else None,
-                "reasons": titles(reasons_of(ranker, history, own, target)[0]) if hit else [],
+                "reasons": titles(reasons_of(ranker, history, target)[0]) if hit else [],
             }
         )
     return found

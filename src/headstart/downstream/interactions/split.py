@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,6 +15,8 @@ from headstart.modalities.interactions.sequences import Sequences
 from headstart.modalities.interactions.timed import TimedHistories
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from datasets import Dataset
 
     from headstart.modalities.interactions.options import InteractionOptions
@@ -28,7 +29,7 @@ class Ranked(NamedTuple):
     """Items that are ranked.
 
     Attributes:
-        histories: of M, the items before each, with their times where these are known.
+        histories: of M, the items before each.
         items: (M,) what comes next; -1 for an item that training never saw.
         users: (M,) codes of the users, ascending from 0; a user may have several.
     """
@@ -129,11 +130,10 @@ def _ranked(targets: Targets, codes: np.ndarray, offsets: np.ndarray, every: Seq
     """Return what is ranked, with the known items of each history."""
     spots = offsets[targets.records] + targets.positions
     known = np.concatenate([[0], np.cumsum(codes >= 0)])
-    starts = every.offsets[targets.records]
-    stops = known[spots]
-    rows = [slice(*each) for each in zip(starts.tolist(), stops.tolist(), strict=True)]
-    histories: Sequence[np.ndarray] = [every.items[row] for row in rows]
+    ends = zip(every.offsets[targets.records].tolist(), known[spots].tolist(), strict=True)
+    parts = [slice(start, stop) for start, stop in ends]
+    histories: Sequence[np.ndarray] = [every.items[part] for part in parts]
     if every.times is not None:
-        histories = TimedHistories(histories, [every.times[row] for row in rows])
+        histories = TimedHistories(histories, [every.times[part] for part in parts])
     users = np.unique(targets.records, return_inverse=True)[1]
     return Ranked(histories, codes[spots].astype(np.int64), users)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import math
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from headstart.data.columns import label_text
@@ -25,3 +28,27 @@ def name_of(value: Any) -> str | None:
         return None
     found = label_text(value)
     return None if found is None or found.lower() in ("nan", "null", "none", "nat") else found
+
+
+#: Most names that are looked at for one that may be meant.
+_LOOKED_AT = 500_000
+
+
+def likely(name: str, known: Iterable[str], most: int = 50) -> list[str]:
+    """Return the known names with most pairs of letters in common with an unknown one.
+
+    Among very many only the first are looked at; a careful comparison of all would take minutes.
+    """
+    pairs = _pairs(name)
+
+    def shared(other: str) -> float:
+        own = _pairs(other)
+        return 2 * len(pairs & own) / (len(pairs) + len(own))
+
+    return heapq.nlargest(most, islice(known, _LOOKED_AT), key=shared)
+
+
+def _pairs(name: str) -> set[str]:
+    """Return the pairs of letters of a name, with its beginning and its end."""
+    marked = f"^{name.lower()}$"
+    return {marked[at : at + 2] for at in range(len(marked) - 1)}

@@ -46,6 +46,7 @@ class InteractionsModality(Modality):
     provides = frozenset({"vocabulary", "two_views", "mask_token"})
     unit = "items a row"
     recommender = "headstart.downstream.interactions.recommend:recommend"
+    parts = "headstart.downstream.interactions.similar:parts"
     Options = InteractionOptions
     options: InteractionOptions
 

@@ -1,0 +1,157 @@
+"""Titles in lists, and items that no event has: whom they are recommended to."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import headstart as hs
+from headstart.downstream.interactions.cold import map_features
+from headstart.downstream.interactions.item_features import features_of, words_in
+from headstart.errors import HeadstartError
+from headstart.modalities.interactions.item_table import Item
+
+ITEMS, USERS = 60, 240
+KINDS = ("garden", "music")
+
+
+def rows(found: object) -> list[dict[str, object]]:
+    return found.to_dict()["recommendations"]  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with events of people of two tastes, and tables of the items and of new ones."""
+    folder = tmp_path_factory.mktemp("tastes")
+    rng = np.random.default_rng(0)
+    with open(folder / "events.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["user_id", "item_id", "timestamp"])
+        for user in range(USERS):
+            for time in range(8):
+                item = 2 * int(rng.integers(ITEMS // 2)) + user % 2
+                writer.writerow([f"u{user}", item, time])
+    with open(folder / "items.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["item_id", "title", "category"])
+        for item in range(ITEMS):
+            writer.writerow([f"{item}.0", f"Thing, {item}", KINDS[item % 2]])
+        writer.writerow(["shelf", "Shelf warmer", "music"])
+    (folder / "new.csv").write_text(
+        "item_id,title,category\nn0,A spade,garden\nn1,A flute,music\n3,Thing,music\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has moved away from the table that it was given."""
+    out = tmp_path_factory.mktemp("runs") / "tastes"
+    table = shop / "moved.csv"
+    shutil.copy(shop / "items.csv", table)
+    hs.pretrain(
+        str(shop / "events.csv"),
+        out=str(out),
+        budget="120steps",
+        tracker="none",
+        batch_size=16,
+        encoder_options={"width": 32, "layers": 1, "heads": 2},
+        modality_options={"interactions": {"item_table": str(table)}},
+    )
+    table.unlink()
+    return out
+
+
+def test_titles_are_shown_beside_ids(run: Path) -> None:
+    found = hs.recommend(str(run), history=["Thing, 4", "6"], top=2, reasons=True)
+    first = rows(found)[0]
+    assert first["title"] == f"Thing, {first['item']}"
+    assert set(first["reason_titles"]) <= {"Thing, 4", "Thing, 6"}  # type: ignore[arg-type]
+    assert f"{first['item']} Thing, {first['item']}" in str(found)
+    assert "new" not in first
+
+
+def test_a_run_says_in_its_audit_what_the_table_knows(run: Path) -> None:
+    audit = json.loads((run / "audit.json").read_text())
+    assert audit["facts"]["items with a title"] == "60 (100.0%)"
+    assert any("1 row is of an item without an event" in note for note in audit["notes"])
+
+
+def test_new_items_go_to_those_whom_such_items_suit(run: Path, shop: Path) -> None:
+    new = str(shop / "new.csv")
+    for history, best in (("2,4,8", "n0"), ("3,5,9", "n1")):
+        listed = rows(hs.recommend(str(run), history=history, new_items=new, among="new"))
+        assert listed[0]["item"] == best
+        assert {row["item"] for row in listed} == {"n0", "n1"}
+        assert all(row["new"] for row in listed)
+    found = hs.recommend(str(run), history="2,4,8", new_items=new, top=100)
+    every = [row["item"] for row in rows(found)]
+    assert len(every) == ITEMS - 3 + 2
+    middle = (ITEMS // 2) - 3
+    assert every.index("n0") <= middle + 2 < every.index("n1"), "neither drowned nor on top"
+    assert "1 item has events already" in str(found)
+    assert "2 new items are ranked" in str(found)
+    known = rows(hs.recommend(str(run), history="2,4,8", top=5))
+    beside = rows(hs.recommend(str(run), history="2,4,8", new_items=new, among="known", top=5))
+    assert [row["item"] for row in known] == [row["item"] for row in beside]
+    assert np.allclose([row["score"] for row in known], [row["score"] for row in beside], atol=1e-4)
+
+
+def test_items_of_the_table_without_events_are_recommended_when_asked_for(run: Path) -> None:
+    listed = rows(hs.recommend(str(run), history="3,5", all_items=True, among="new"))
+    assert [row["title"] for row in listed] == ["Shelf warmer"]
+    seen = rows(hs.recommend(str(run), history="3,shelf", all_items=True, top=100))
+    assert "shelf" not in {row["item"] for row in seen}
+
+
+def test_where_nothing_can_be_learned_it_is_said(run: Path, shop: Path, tmp_path: Path) -> None:
+    with pytest.raises(HeadstartError, match="no new items to rank"):
+        hs.recommend(str(run), history="3", among="new")
+    with pytest.raises(HeadstartError, match="new items have none; leave out"):
+        hs.recommend(str(run), history="3", new_items=str(shop / "new.csv"), by="both")
+    few = tmp_path / "few.csv"
+    few.write_text("item_id,title\n3,Three\n")
+    with pytest.raises(HeadstartError, match="have events in the run already"):
+        hs.recommend(str(run), history="3", new_items=str(few))
+    bare = tmp_path / "bare"
+    shutil.copytree(run, bare)
+    for file in ("item_table.parquet", "SHA256SUMS"):
+        (bare / "encoder" / file).unlink()
+    with pytest.raises(HeadstartError, match="something is said of 1 item"):
+        hs.recommend(str(bare), history="3", new_items=str(shop / "new.csv"))
+    with pytest.raises(HeadstartError, match=r"no table of items.*leave out all_items"):
+        hs.recommend(str(bare), history="3", all_items=True)
+    both = tmp_path / "both.csv"  # a catalogue with old and new items serves as well
+    both.write_text((shop / "items.csv").read_text() + "n1,A flute,music\n")
+    listed = rows(hs.recommend(str(bare), history="3", new_items=str(both), among="new"))
+    assert {row["item"] for row in listed} == {"shelf", "n1"}
+
+
+def test_words_of_scripts_without_spaces_are_pairs() -> None:
+    assert words_in("Ab 1995 天气预报") == ["ab", "1995", "天气", "气预", "预报"]
+
+
+def test_features_of_what_is_said() -> None:
+    items = [Item(str(n), "", "", ("a",) if n % 2 else ("b", "c")) for n in range(30)]
+    found = features_of(items, np.ones(30, bool))
+    assert found.shape == (30, 3)
+    assert np.allclose(np.linalg.norm(found, axis=1), 1)
+    with pytest.raises(HeadstartError, match="nothing is said"):
+        features_of([Item("1"), Item("2")], np.ones(2, bool))
+
+
+def test_the_map_is_a_ridge_regression_whose_penalty_fits() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(200, 5))
+    truth = rng.normal(size=(5, 3))
+    new = rng.normal(size=(7, 5))
+    clear = map_features(features, features @ truth + 4, np.full(200, 50), new)
+    assert np.allclose(clear, new @ truth + 4, atol=0.2)
+    noise = rng.normal(size=(200, 3))
+    nothing = map_features(features, noise, np.full(200, 50), new)
+    assert np.abs(nothing - noise.mean(0)).max() < 0.3, "what cannot be learned is the mean"

@@ -11,7 +11,7 @@ from torch import nn
 
 from headstart.config import OptimizerOptions
 from headstart.training.muon import Muon
-from headstart.training.optimizers import MuonWithAdamW, build, schedule, set_progress
+from headstart.training.optimizers import Together, build, schedule, set_progress
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_muon_with_adamw_equals_the_two_side_by_side() -> None:
     one, two = TinyObjective(), TinyObjective()
     options = OptimizerOptions(name="muon", weight_decay=0.1)
     together = build(one, options, 0.01)
-    assert isinstance(together, MuonWithAdamW)
+    assert isinstance(together, Together)
     adamw = {"lr": 0.01, "betas": options.betas, "fused": True}
     apart: list[torch.optim.Optimizer] = [
         torch.optim.Muon(

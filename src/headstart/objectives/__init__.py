@@ -113,6 +113,14 @@ class Objective(nn.Module, ABC):
         """Return optimizer groups with ``params`` and ``lr``, and ``betas`` if they are special."""
         return [{"params": list(self.parameters()), "lr": learning_rate}]
 
+    def keep_rows(self) -> list[nn.Parameter]:
+        """Have gradients of large tables hold the rows that a step reads, and return the tables.
+
+        It is called once before training, where the optimizer can take them; by default there is
+        none.
+        """
+        return []
+
     def warning(self, batch: Batch) -> str | None:
         """Return a sentence if these records, not corrupted, suit the task badly; else None."""
         return None

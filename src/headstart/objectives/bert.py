@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from headstart.batch import Batch
 from headstart.encoders import TokenEncoder
 from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
-from headstart.objectives.heads import loss_at_targets
 from headstart.objectives.masked import MaskedModeling, MaskedOptions
 from headstart.objectives.sentences import (
     NextSentence,
@@ -53,7 +52,7 @@ class BERT(Objective):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         seen = self.encoder(batch)
-        masked = loss_at_targets(self.masked.head, seen.tokens, batch["targets"])
+        masked = self.masked.loss(self.masked.head, seen.tokens, batch)
         pairs = self.pairs.classify(seen.pooled, batch)
         return {
             "loss": masked["loss"] + pairs["loss"],
@@ -64,6 +63,9 @@ class BERT(Objective):
             "pairs_accuracy": pairs["accuracy"],
             "pairs_accuracy_chance": pairs["accuracy_chance"],
         }
+
+    def keep_rows(self) -> list[nn.Parameter]:
+        return self.masked.keep_rows()
 
     def after_step(self, progress: float) -> None:
         self.masked.after_step(progress)

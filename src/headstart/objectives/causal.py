@@ -6,18 +6,18 @@ from pathlib import Path
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from headstart.batch import IGNORE, Batch
-from headstart.config import Options
 from headstart.encoders import TokenEncoder
 from headstart.encoders.visibility import causal, visibility
 from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
-from headstart.objectives.heads import CONTINUATION, TokenHead, loss_at_targets
+from headstart.objectives.heads import CONTINUATION, TokenHead
+from headstart.objectives.vocabulary import VocabularyLoss, VocabularyOptions
 
 
-class CausalOptions(Options):
+class CausalOptions(VocabularyOptions):
     """GPT's output layer. The task itself has no hyper-parameters."""
 
     tie: bool = Field(True, description="Use the input table as output layer, as GPT does.")
@@ -41,6 +41,7 @@ class CausalModeling(Objective):
         self.head = TokenHead(
             encoder.token_embedding, encoder.width, transform=False, tie=options.tie
         )
+        self.loss = VocabularyLoss(processor.vocabulary, options)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with ``targets`` (B,T), the next token of the same document."""
@@ -50,12 +51,15 @@ class CausalModeling(Objective):
             follows &= batch["segments"][:, 1:] == batch["segments"][:, :-1]
         targets = torch.full_like(ids, IGNORE)
         targets[:, :-1] = torch.where(follows, ids[:, 1:], IGNORE)
-        return {**batch, "targets": targets}
+        return self.loss.draw({**batch, "targets": targets}, generator)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         seen = causal(visibility(batch), batch)
         tokens = self.encoder.contextualize(self.encoder.embed(batch), seen, batch.get("positions"))
-        return loss_at_targets(self.head, tokens, batch["targets"])
+        return self.loss(self.head, tokens, batch)
+
+    def keep_rows(self) -> list[nn.Parameter]:
+        return self.loss.keep_rows(self.encoder.token_embedding, self.head)
 
     def save_head(self, folder: Path) -> bool:
         """Write the output layer, which ``generate`` and cloze prompts need."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from headstart.batch import IGNORE
 from headstart.files import write_json
@@ -61,6 +62,14 @@ class TokenHead(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits (..., V) for vectors (..., D)."""
         return self.decoder(self.transform(tokens))
+
+    def rows(self, ids: Tensor, *, sparse: bool = False) -> tuple[Tensor, Tensor]:
+        """Return the weights (N,E) and biases (N,) of some ids (N,).
+
+        Args:
+            sparse: whether the gradient of the weights is of these rows alone.
+        """
+        return F.embedding(ids, self.decoder.weight, sparse=sparse), self.decoder.bias[ids]
 
     def save(self, folder: Path, objective: str, generates: str | None = None) -> None:
         """Write ``head.safetensors``, without the weights if they are tied, and ``head.json``."""

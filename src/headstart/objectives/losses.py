@@ -93,12 +93,17 @@ def token_loss(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
         nothing = logits.new_zeros((), dtype=torch.float32)
         loss = logits.float().sum() * 0.0
         return {"loss": loss, "accuracy": nothing, "accuracy_chance": nothing}
-    if logits.device.type == "cpu" and not torch.compiler.is_compiling():
-        loss, right = CrossEntropy.apply(logits, targets)
-    else:
-        loss, right = F.cross_entropy(logits.float(), targets), accuracy(logits, targets)
+    loss, right = cross_entropy(logits, targets)
     chance = majority(targets, logits.shape[1])
     return {"loss": loss, "accuracy": right, "accuracy_chance": chance}
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean cross-entropy of logits (N,V) against targets (N,), and the accuracy."""
+    if logits.device.type == "cpu" and not torch.compiler.is_compiling():
+        loss, right = CrossEntropy.apply(logits, targets)
+        return loss, right
+    return F.cross_entropy(logits.float(), targets), accuracy(logits, targets)
 
 
 @full_precision

@@ -9,16 +9,16 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from headstart.batch import IGNORE, Batch
-from headstart.config import Options
 from headstart.encoders import TokenEncoder
 from headstart.encoders.visibility import visibility
 from headstart.modalities import TokenProcessor, Vocabulary
 from headstart.objectives import Objective
 from headstart.objectives.curriculum import Ratio, Schedule
-from headstart.objectives.heads import TokenHead, loss_at_targets
+from headstart.objectives.heads import TokenHead
+from headstart.objectives.vocabulary import VocabularyLoss, VocabularyOptions
 
 
-class MaskedOptions(Options):
+class MaskedOptions(VocabularyOptions):
     """BERT's values. ModernBERT and MosaicBERT mask 30%."""
 
     mask_ratio: Ratio = Field(
@@ -55,6 +55,7 @@ class MaskedModeling(Objective):
         self.options = options
         self.vocabulary = processor.vocabulary
         self.head = TokenHead(encoder.token_embedding, encoder.width, transform=True)
+        self.loss = VocabularyLoss(self.vocabulary, options)
         self.ratio = Schedule(options.mask_ratio)
         self.plain: Tensor
         self.register_buffer("plain", plain_ids(self.vocabulary), persistent=False)
@@ -65,13 +66,17 @@ class MaskedModeling(Objective):
         ratio = self.ratio.now(self.training)
         chosen = choose(batch, self.vocabulary, ratio, options.whole_word, generator)
         shares = (options.mask_share, options.random_share)
-        return hide(batch, chosen, mask_of(self.vocabulary), self.plain, shares, generator)
+        hidden = hide(batch, chosen, mask_of(self.vocabulary), self.plain, shares, generator)
+        return self.loss.draw(hidden, generator)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         tokens = self.encoder.contextualize(
             self.encoder.embed(batch), visibility(batch), batch.get("positions")
         )
-        return loss_at_targets(self.head, tokens, batch["targets"])
+        return self.loss(self.head, tokens, batch)
+
+    def keep_rows(self) -> list[nn.Parameter]:
+        return self.loss.keep_rows(self.encoder.token_embedding, self.head)
 
     def after_step(self, progress: float) -> None:
         self.ratio.progress.fill_(progress)

@@ -116,6 +116,9 @@ class Mixture(Objective):
         found = [each for member in self.members() if (each := member.warning(batch))]
         return " ".join(found) or None
 
+    def keep_rows(self) -> list[nn.Parameter]:
+        return list(dict.fromkeys(p for member in self.members() for p in member.keep_rows()))
+
     def after_step(self, progress: float) -> None:
         if self.combine == "turns" and self.training:
             (name,) = self._active()

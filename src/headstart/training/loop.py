@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.errors import HeadstartError
 from headstart.seeding import generator, reseed
+from headstart.training.clipping import clip
 from headstart.training.loader import NumberedBatches, ResumableLoader
 from headstart.training.optimizers import build, set_progress
 from headstart.training.plan import TrainingPlan
@@ -54,7 +55,7 @@ class TrainingLoop(LightningModule):
         self.counts = Counts()
         self.scalars: dict[str, float] = {}
         self.keep: dict[str, Any] = {}
-        self._plan, self._options = plan, config.optimizer
+        self._plan, self._options, self._group = plan, config.optimizer, group
         batches = NumberedBatches.of(plan, group)
         self._loader = ResumableLoader(batches, steps * config.accumulate, config.workers)
         # A function, since a compiled module would change the names in the checkpoint.
@@ -68,7 +69,11 @@ class TrainingLoop(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         plan = self._plan
-        return build(self.objective, self._options, plan.learning_rate, plan.guards)
+        # Processes exchange whole gradients, and a compiled graph has no others.
+        keep_rows = self._group.world == 1 and not plan.config.compile
+        return build(
+            self.objective, self._options, plan.learning_rate, plan.guards, keep_rows=keep_rows
+        )
 
     def training_step(self, numbered: tuple[int, Batch], batch_idx: int) -> Tensor:
         number, batch = numbered
@@ -89,7 +94,7 @@ class TrainingLoop(LightningModule):
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        norm = nn.utils.clip_grad_norm_(parameters, self._options.clip or math.inf)
+        norm = clip(parameters, self._options.clip or math.inf)
         if not math.isfinite(norm.item()):
             raise _not_finite("gradient", self.counts.step)
         self.scalars = {name: (v / self.accumulate).item() for name, v in self._sums.items()}

@@ -1,4 +1,7 @@
-"""AdamW, or Muon for hidden matrices with AdamW for the rest; schedules over progress."""
+"""AdamW, or Muon for hidden matrices with AdamW for the rest; schedules over progress.
+
+Large tables of which a step reads a few rows have an optimizer of their own.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from torch import nn
 from headstart.config import OptimizerOptions
 from headstart.objectives import Objective
 from headstart.training.muon import Muon
+from headstart.training.row_adam import RowAdam
 from headstart.training.safeguards import Safeguards, new_parameters
 
 Group = dict[str, Any]
@@ -53,6 +57,8 @@ def build(
     options: OptimizerOptions,
     learning_rate: float,
     guards: Safeguards | None = None,
+    *,
+    keep_rows: bool = False,
 ) -> torch.optim.Optimizer:
     """Return the optimizer of an objective.
 
@@ -63,7 +69,12 @@ def build(
     convolution of pixels), heads and vectors are left to AdamW, as its author advises (Jordan
     2024, "Muon: An optimizer for hidden layers in neural networks").
     With ``guards`` new parameters have a higher rate than the encoder, which starts later.
+
+    Args:
+        keep_rows: whether gradients of large tables may be of the rows that a step reads, see
+            :meth:`headstart.objectives.Objective.keep_rows`; these rows alone are updated.
     """
+    by_row = set(map(id, objective.keep_rows())) if keep_rows else set()
     tables = {
         id(module.weight) for module in objective.modules() if isinstance(module, nn.Embedding)
     }
@@ -73,23 +84,28 @@ def build(
         hidden = {id(p) for name, p in named if _is_matrix(name, p)} - tables
     adamw: list[Group] = []
     muon: list[Group] = []
+    rows: list[Group] = []
     groups = objective.parameter_groups(learning_rate)
     for group in groups if guards is None else _guarded(groups, objective, guards):
-        parts: dict[str, list[nn.Parameter]] = {"muon": [], "matrices": [], "rest": []}
+        parts: dict[str, list[nn.Parameter]] = {"muon": [], "rows": [], "matrices": [], "rest": []}
         for parameter in group["params"]:
             if parameter.requires_grad:
                 is_matrix = parameter.ndim >= 2 and id(parameter) not in tables
                 kind = "muon" if id(parameter) in hidden else "matrices" if is_matrix else "rest"
-                parts[kind].append(parameter)
+                parts["rows" if id(parameter) in by_row else kind].append(parameter)
         peak, decay = group["lr"], options.weight_decay
         muon_peak = options.muon_learning_rate * peak / learning_rate
         begins = {"begins": group["begins"]} if "begins" in group else {}
         muon += [{**part, **begins} for part in _group(parts["muon"], muon_peak, decay)]
+        betas = {"betas": group.get("betas", options.betas)}
+        rows += [{**part, **begins, **betas} for part in _group(parts["rows"], peak, 0.0)]
         for part in _group(parts["matrices"], peak, decay) + _group(parts["rest"], peak, 0.0):
-            adamw.append({**part, **begins, "betas": group.get("betas", options.betas)})
-    if not muon:
+            adamw.append({**part, **begins, **betas})
+    if not muon and not rows:
         return _adamw(adamw, options)
-    return MuonWithAdamW(muon, adamw, options)
+    found: list[torch.optim.Optimizer] = [Muon(muon)] if muon else []
+    found += [RowAdam(rows)] if rows else []
+    return Together([*found, *([_adamw(adamw, options)] if adamw else [])])
 
 
 def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
@@ -124,14 +140,16 @@ def _adamw(groups: list[Group], options: OptimizerOptions) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, betas=options.betas, fused=True)
 
 
-class MuonWithAdamW(torch.optim.Optimizer):
-    """Two optimizers behind one: one list of groups, one state, one checkpoint."""
+#: The key that only the groups of an optimizer have.
+_OWN = {Muon: "nesterov", RowAdam: "rows"}
 
-    def __init__(self, muon: list[Group], adamw: list[Group], options: OptimizerOptions) -> None:
-        self._parts: list[torch.optim.Optimizer] = [Muon(muon)]
-        if adamw:
-            self._parts.append(_adamw(adamw, options))
-        super().__init__([group for part in self._parts for group in part.param_groups], {})
+
+class Together(torch.optim.Optimizer):
+    """Several optimizers behind one: one list of groups, one state, one checkpoint."""
+
+    def __init__(self, parts: list[torch.optim.Optimizer]) -> None:
+        self._parts = parts
+        super().__init__([group for part in parts for group in part.param_groups], {})
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
@@ -140,8 +158,12 @@ class MuonWithAdamW(torch.optim.Optimizer):
                 loss = closure()
         # Loading a checkpoint replaces groups and state, so they are passed on in each step.
         for part in self._parts:
-            is_muon = isinstance(part, Muon)
-            part.param_groups = [g for g in self.param_groups if ("nesterov" in g) == is_muon]
+            part.param_groups = [each for each in self.param_groups if _whose(each) is type(part)]
             part.state = self.state
             part.step()
         return loss
+
+
+def _whose(group: Group) -> type[torch.optim.Optimizer]:
+    """Return the optimizer of a group."""
+    return next((kind for kind, key in _OWN.items() if key in group), torch.optim.AdamW)

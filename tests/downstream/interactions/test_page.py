@@ -84,7 +84,7 @@ def test_other_records_and_other_options_are_refused_beside_it(
         hs.evaluate(str(run), against=[str(tmp_path / "fewer")], out=str(tmp_path / "r.html"))
     every = {"interactions": {"hold_out": "none"}}
     hs.pretrain(str(bought), out=str(tmp_path / "every"), modality_options=every, **SMALL)
-    with pytest.raises(HeadstartError, match="interactions.hold_out=none"):
+    with pytest.raises(HeadstartError, match=r"interactions\.hold_out=none"):
         hs.evaluate(str(run), against=[str(tmp_path / "every")], out=str(tmp_path / "r.html"))
     with pytest.raises(HeadstartError, match=r"evaluate RUN --against OTHER"):
         hs.compare(str(run), str(tmp_path / "fewer"))

@@ -1,8 +1,9 @@
 """Kill processes at random moments and compare every bit with those of one that never stopped.
 
-Run it with ``python benchmarks/resume.py [loop|verbs] [KILLS]``. ``loop`` kills the training loop
-at points that are named; ``verbs`` kills `pretrain`, `finetune`, `embed` and `label` on texts and
-on pictures, half of them by the clock, from the first moment (reading, preparing) to the last, and
+Run it with ``python benchmarks/resume.py [loop|verbs] [text|image|interactions] [KILLS]``.
+``loop`` kills the training loop at points that are named; ``verbs`` kills `pretrain`, `finetune`,
+`embed` and `label` on texts and on pictures, and `pretrain`, `evaluate` and `recommend` on
+interactions, half of them by the clock, from the first moment (reading, preparing) to the last, and
 half at a change of their files. The default test suite does the same at some chosen moments.
 """
 
@@ -22,7 +23,14 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "training"))
 
 
-from kills import Kills, assert_same_bits, assert_same_runs, logged, saved
+from kills import (
+    Kills,
+    assert_same_bits,
+    assert_same_runs,
+    assert_same_verdicts,
+    logged,
+    saved,
+)
 
 #: Options that change what must be restored.
 SETTINGS: tuple[dict[str, Any], ...] = (
@@ -92,16 +100,23 @@ class Verbs:
     def __init__(self, folder: Path, kind: str, kills: Kills) -> None:
         self.folder, self.kills = folder, kills
         folder.mkdir()
-        source, labeled = (_texts if kind == "text" else _images)(folder)
+        source, labeled = SOURCES[kind](folder)
         short: dict[str, Any] = {"budget": "8steps", "checkpoint_steps": 3, "tracker": "none"}
-        encoder = {"encoder_options": {"width": 16}} if kind == "text" else {"encoder": "plain"}
+        encoder = {"encoder": "plain"} if kind == "image" else {"encoder_options": {"width": 16}}
         run = folder / "pretrain"
         self.calls: dict[str, tuple[list[str], dict[str, Any]]] = {
             "pretrain": ([str(source)], {**short, **encoder}),
-            "finetune": ([str(run)], {**short, "train": str(labeled), "validate_steps": 2}),
-            "embed": ([str(run), str(source)], {}),
-            "label": ([str(run)], {"unlabeled": [str(source)], "n": 8}),
         }
+        if kind == "interactions":
+            # In this time all settings are tried, so that the clock decides nothing.
+            self.calls["evaluate"] = ([str(run)], {"alternatives_budget": "1h"})
+            self.calls["recommend"] = ([str(run)], {"users": str(source), "top": 3})
+        else:
+            self.calls |= {
+                "finetune": ([str(run)], {**short, "train": str(labeled), "validate_steps": 2}),
+                "embed": ([str(run), str(source)], {}),
+                "label": ([str(run)], {"unlabeled": [str(source)], "n": 8}),
+            }
         self.seconds, self.changes = {}, {}
         for verb in self.calls:
             started = time.perf_counter()
@@ -112,7 +127,7 @@ class Verbs:
     @staticmethod
     def out(verb: str, number: str = "") -> str:
         """Return the name of what the verb writes, the same in a folder for each ``number``."""
-        return str(Path(number, verb + {"embed": ".npy", "label": ".csv"}.get(verb, "")))
+        return str(Path(number, verb + ENDINGS.get(verb, "")))
 
     def call(self, verb: str, out: str, **options: Any) -> list[int]:
         """Return the exit status, and how many changes of files there were."""
@@ -128,13 +143,17 @@ class Verbs:
             return "came to its end first"
         one, two = self.folder / self.out(verb), self.folder / out
         # A file that is there is whole, and is never written again without being told.
-        if is_run or not two.exists():
-            status, _ = self.call(verb, out, **({"resume": True} if is_run else {}))
+        if is_run or not two.exists() or verb == "evaluate":
+            again = {"resume": True} if is_run else {}
+            again |= {"overwrite": True} if verb == "evaluate" else {}
+            status, _ = self.call(verb, out, **again)
             if status:
                 return "COULD NOT GO ON"
         try:
             if is_run:
                 assert_same_runs(one, two)
+            elif verb == "evaluate":
+                assert_same_verdicts(one, two)
             else:
                 assert one.read_bytes() == two.read_bytes()
         except AssertionError as error:
@@ -146,9 +165,10 @@ class Verbs:
 def verbs(wanted: int) -> int:
     """Print one line a round of kills; return the number of kills with a bad end."""
     random, bad, total = np.random.default_rng(0), 0, 0
+    chosen = [kind for kind in SOURCES if kind in sys.argv[1:]] or list(SOURCES)
     ends: dict[str, Counter[str]] = {}
     with Kills() as kills, tempfile.TemporaryDirectory() as scratch:
-        wholes = [Verbs(Path(scratch, kind), kind, kills) for kind in ("text", "image")]
+        wholes = [Verbs(Path(scratch, kind), kind, kills) for kind in chosen]
         each = [(whole, verb) for whole in wholes for verb in whole.calls]
         for number in range(-(-wanted // len(each))):
             for whole, verb in each:
@@ -191,6 +211,22 @@ def _images(folder: Path) -> tuple[Path, Path]:
             Image.fromarray(pixels).save(folder / top / f"{number}.png")
     (folder / "unlabeled" / "bad.png").write_bytes(b"no picture")
     return folder / "unlabeled", folder / "labeled"
+
+
+def _events(folder: Path) -> tuple[Path, Path]:
+    random = np.random.default_rng(1)
+    source = folder / "events.csv"
+    rows = ["user_id,item_id,timestamp"]
+    for user in range(60):
+        first = int(random.integers(25))
+        rows += [f"u{user},i{(first + step) % 25},{step}" for step in range(random.integers(4, 9))]
+    source.write_text("\n".join(rows) + "\n")
+    return source, source
+
+
+#: What writes the sources of each kind of data, and the endings of what verbs write.
+SOURCES = {"text": _texts, "image": _images, "interactions": _events}
+ENDINGS = {"embed": ".npy", "label": ".csv", "evaluate": ".html", "recommend": ".csv"}
 
 
 if __name__ == "__main__":

@@ -226,7 +226,7 @@ def test_one_run_alone_or_named_twice_is_refused(runs) -> None:
 
 def test_what_cannot_be_compared_is_refused_before_anything_is_read(runs, monkeypatch) -> None:
     _, names = runs
-    with pytest.raises(HeadstartError, match="perplexity is measured of one run alone"):
+    with pytest.raises(HeadstartError, match="perplexity is measured of one run at a time"):
         hs.compare(*names, train="nowhere.jsonl", task="perplexity")
     needy = replace(PROTOCOLS["clustering"], needs=frozenset({"patches"}))
     monkeypatch.setattr(clustering, "PROTOCOL", needy)

@@ -114,6 +114,18 @@ def assert_same_runs(one: Path, two: Path) -> None:
     assert_same_bits(saved(one), saved(two))
 
 
+def assert_same_verdicts(one: Path, two: Path) -> None:
+    """Compare two evaluations of a recommendation, but for what is measured by the clock."""
+    found = [json.loads(page.with_suffix(".json").read_text()) for page in (one, two)]
+    for values in found:
+        values.pop("about")
+        for candidate in values["candidates"]:
+            candidate.pop("milliseconds")
+    assert found[0] == found[1]
+    for page in (one, two):
+        assert page.read_text().endswith("</html>\n")
+
+
 def assert_same_bits(one: Any, two: Any, where: str = "") -> None:
     if isinstance(one, torch.Tensor):
         assert one.dtype == two.dtype, where

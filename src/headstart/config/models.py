@@ -330,7 +330,7 @@ class CompareConfig(SplitOptions, TaskOptions):
     """Compare several runs on the same labels: which is best, from how many labels on."""
 
     runs: Places = Field(..., min_length=1, description="Run folders, or any encoder folders.")
-    train: Source = Field(..., description="Labeled records; split for you if there is no --test.")
+    train: Source = Field("", description="Labeled records; split for you if there is no --test.")
     test: OptionalSource = Field(None, description="Labeled records that only the score sees.")
     task: str = Field("auto", description="Evaluation protocol; auto is classification.")
     labels: LabelCounts = Field(

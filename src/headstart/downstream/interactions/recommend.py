@@ -15,6 +15,7 @@ from headstart.downstream.interactions.catalogue import Catalogue, catalogue_of,
 from headstart.downstream.interactions.choice import restored
 from headstart.downstream.interactions.cold import WithNew
 from headstart.downstream.interactions.network import network_of
+from headstart.downstream.interactions.reasons import reasons_of
 from headstart.errors import HeadstartError, nearest
 from headstart.evaluation.background import pretraining_records
 from headstart.modalities.interactions.ids import likely, name_of
@@ -35,10 +36,8 @@ if TYPE_CHECKING:
     from headstart.modalities.interactions.options import InteractionOptions
     from headstart.modalities.interactions.rankers import Ranker
 
-#: Latest items of a history among which reasons are looked for.
-_RECENT = 100
-#: Users at once; best items among which different ones are looked for; reasons of an item.
-_ROWS, _POOL, _REASONS = 256, 100, 2
+#: Users at once; best items among which different ones are looked for.
+_ROWS, _POOL = 256, 100
 #: Users that the console shows.
 _SHOWN = 10
 
@@ -129,7 +128,7 @@ def recommend(
             if not keep_seen:
                 row[history] = -np.inf
             best = _best(row, plan.top, plan.diversity, vectors)
-            why = _reasons(ranker, history, row, best) if plan.reasons else None
+            why = reasons_of(ranker, history, best) if plan.reasons else None
             rows += _listed(user, best, row, why, catalogue)
     if unknown:
         items = "1 item" if unknown == 1 else f"{unknown:,} items"
@@ -300,16 +299,3 @@ def _best(scores: np.ndarray, top: int, diversity: float, table: np.ndarray) -> 
         chosen.append(int(value.argmax()))
         like = np.maximum(like, vectors @ vectors[chosen[-1]])
     return pool[chosen]
-
-
-def _reasons(
-    ranker: Ranker, history: np.ndarray, scores: np.ndarray, best: np.ndarray
-) -> Sequence[np.ndarray]:
-    """Return for each item the items of the history without which it would score less."""
-    history = history[-_RECENT:]
-    if len(history) < 2:
-        return [history[:1]] * len(best)
-    without = ranker.scores([np.delete(history, index) for index in range(len(history))])
-    lost = scores[best] - without[:, best]  # (H,k)
-    order = np.argsort(-lost, axis=0)[:_REASONS]
-    return [history[order[lost[order[:, item], item] > 0, item]] for item in range(len(best))]

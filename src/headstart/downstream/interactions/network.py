@@ -104,7 +104,7 @@ class NetworkRanker:
 
 
 def log_softmax_(logits: torch.Tensor) -> torch.Tensor:
-    """Return the log-softmax of rows (B,I), in their place: copies of a million scores take long."""
+    """Return the log-softmax of rows (B,I) in their place, as copies of large ones take long."""
     highest = logits.amax(1, keepdim=True)
     sums = torch.zeros_like(highest)
     for some in logits.split(_BLOCK, dim=1):

@@ -97,7 +97,7 @@ def test_value_and_gradients_are_those_of_the_definition(kind: str, precision: s
     torch.testing.assert_close(found, expected)
     leaves = [vectors, head.decoder.weight, head.decoder.bias]
     grads = [torch.autograd.grad(each, leaves) for each in (found, expected)]
-    near = {"atol": 2e-3, "rtol": 2e-2} if precision == "bf16" else {}
+    near: dict[str, Any] = {"atol": 2e-3, "rtol": 2e-2} if precision == "bf16" else {}
     for ours, theirs in zip(*grads, strict=True):
         torch.testing.assert_close(ours, theirs, **near)
 

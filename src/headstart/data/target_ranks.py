@@ -53,13 +53,15 @@ def ranks(
             None, which removes nothing.
     """
     targets = np.asarray(targets, dtype=np.int64)
-    if np.isnan(scores).any():
+    if scores.size and np.isnan(scores.max()):  # which NaN is the maximum of
         raise HeadstartError("scores to rank are not numbers (NaN): nothing can be ranked by them.")
     rows = np.arange(len(scores))
     known = (targets >= 0) & (targets < scores.shape[1])
     own = scores[rows, np.where(known, targets, 0)]
-    above = np.count_nonzero(scores > own[:, None], axis=1).astype(np.float64)
-    tied = np.count_nonzero(scores == own[:, None], axis=1).astype(np.float64) - 1
+    # Row by row, in the cache; along an axis, numpy sums integers of eight bytes.
+    pairs = list(zip(scores, own, strict=True))
+    above = np.array([np.count_nonzero(row > mine) for row, mine in pairs], np.float64)
+    tied = np.array([np.count_nonzero(row == mine) for row, mine in pairs], np.float64) - 1
     if seen is not None:
         owner, removed = _pairs(seen, scores.shape[1])
         values = scores[owner, removed]

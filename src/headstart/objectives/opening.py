@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from headstart.objectives.heads import TokenHead
 from headstart.stored import opening, read_json, read_tensors
 
@@ -29,9 +31,10 @@ def open_token_head(run: RunFolder, encoder: TokenEncoder) -> TokenHead:
     stored = read_tensors(run.checked_head() / "head.safetensors")
     tied = "decoder.weight" not in stored
     transform = any(name.startswith("transform.0.") for name in stored)
-    head = TokenHead(encoder.token_embedding, encoder.width, transform=transform, tie=tied)
+    with torch.device("meta"):  # what is replaced need not be drawn
+        head = TokenHead(encoder.token_embedding, encoder.width, transform=transform, tie=tied)
     if tied:
         stored["decoder.weight"] = encoder.token_embedding.weight
     with opening(run.head):
-        head.load_state_dict(stored)
+        head.load_state_dict(stored, assign=True)
     return head.eval()

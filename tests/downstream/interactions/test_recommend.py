@@ -103,5 +103,6 @@ def test_what_stands_beside_the_network_ranks_with_it(run: Path, tmp_path: Path)
 def test_a_list_of_different_items_takes_one_of_each_kind() -> None:
     table = np.array([[1.0, 0], [1, 0.01], [0, 1]])
     scores = np.array([3.0, 2.9, 1.0])
-    assert _best(scores, 2, 0.0, table).tolist() == [0, 1]
-    assert _best(scores, 2, 0.6, table).tolist() == [0, 2]
+    pool = np.arange(3)
+    assert _best(scores, pool, 2, 0.0, table).tolist() == [0, 1]
+    assert _best(scores, pool, 2, 0.6, table).tolist() == [0, 2]

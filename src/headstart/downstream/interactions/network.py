@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 #: Objectives whose head gives each item a probability: at the last item, or at one that is hidden.
 AFTER, HIDDEN = ("clm",), ("mlm", "bert", "albert", "electra")
-#: Histories that the network reads at once.
-_ROWS = 256
+#: Histories that the network reads at once, and most scores of theirs.
+_ROWS, _CELLS = 256, 2**26
+#: Items whose scores are summed at once.
+_BLOCK = 2**16
 
 
 class NetworkRanker:
@@ -66,10 +68,13 @@ class NetworkRanker:
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         """Return the log-probability (B,I) float32 of each item after each history."""
+        at_once = max(1, min(_ROWS, _CELLS // self._count))
         parts = [
-            self._some(histories[start : start + _ROWS])
-            for start in range(0, len(histories), _ROWS)
+            self._some(histories[start : start + at_once])
+            for start in range(0, len(histories), at_once)
         ]
+        if len(parts) == 1:
+            return parts[0]
         return np.concatenate(parts) if parts else np.empty((0, self._count), np.float32)
 
     @torch.inference_mode()
@@ -90,12 +95,21 @@ class NetworkRanker:
         tokens = self._encoder.contextualize(vectors, seen, batch.get("positions"))
         last = batch["mask"].sum(1) - 1
         logits = self._head(tokens[torch.arange(len(rows)), last])[:, FIRST : FIRST + self._count]
-        return logits.float().log_softmax(1).numpy()
+        return log_softmax_(logits.float()).numpy()
 
     def vectors(self) -> np.ndarray:
         """Return the vectors (I,E) by which the items are scored."""
         items = slice(FIRST, FIRST + self._count)
         return self._head.decoder.weight.detach()[items].float().numpy()
+
+
+def log_softmax_(logits: torch.Tensor) -> torch.Tensor:
+    """Return the log-softmax of rows (B,I) in their place, as copies of large ones take long."""
+    highest = logits.amax(1, keepdim=True)
+    sums = torch.zeros_like(highest)
+    for some in logits.split(_BLOCK, dim=1):
+        sums += (some - highest).exp_().sum(1, keepdim=True)
+    return logits.sub_(highest + sums.log_())
 
 
 def network_of(run: RunFolder, encoder: Any, processor: Any, length: int) -> NetworkRanker:

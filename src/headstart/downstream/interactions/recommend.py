@@ -18,6 +18,7 @@ from headstart.downstream.interactions.network import network_of
 from headstart.downstream.interactions.reasons import reasons_of
 from headstart.errors import HeadstartError, nearest
 from headstart.evaluation.background import pretraining_records
+from headstart.evaluation.ranking import top
 from headstart.modalities.interactions.ids import likely, name_of
 from headstart.modalities.interactions.processor import FIRST, ItemProcessor
 from headstart.modalities.interactions.sequences import Sequences
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from headstart.modalities.interactions.options import InteractionOptions
     from headstart.modalities.interactions.rankers import Ranker
 
+#: Most scores in memory at once.
+_CELLS = 2**26
 #: Users at once; best items among which different ones are looked for.
 _ROWS, _POOL = 256, 100
 #: Users that the console shows.
@@ -117,17 +120,19 @@ def recommend(
     keep_seen = (options.seen if plan.seen == "auto" else plan.seen) == "keep"
     rows: list[dict[str, Any]] = []
     unknown = 0
-    for start in range(0, len(users), _ROWS):
-        some = users[start : start + _ROWS]
+    at_once = max(1, min(_ROWS, _CELLS // len(catalogue.names)))
+    for start in range(0, len(users), at_once):
+        some = users[start : start + at_once]
         coded = [catalogue.encoded(items) for _, items in some]
         unknown += sum(int((each < 0).sum()) for each in coded)
         histories = [each[each >= 0] for each in coded]
         scores = ranker.scores(histories)
-        scores[:, ~allowed] = -np.inf
-        for (user, _), history, row in zip(some, histories, scores, strict=True):
-            if not keep_seen:
-                row[history] = -np.inf
-            best = _best(row, plan.top, plan.diversity, vectors)
+        if not allowed.all():
+            scores[:, ~allowed] = -np.inf
+        pool = plan.top if plan.diversity == 0 else max(_POOL, plan.top)
+        pools = top(scores, None if keep_seen else histories, pool)
+        for (user, _), history, row, found in zip(some, histories, scores, pools, strict=True):
+            best = _best(row, found[found >= 0], plan.top, plan.diversity, vectors)
             why = reasons_of(ranker, history, best) if plan.reasons else None
             rows += _listed(user, best, row, why, catalogue)
     if unknown:
@@ -233,8 +238,9 @@ def _ranker(
     if records is None:
         notes.append("The network ranks alone, as the alternative beside it needs these sources.")
         return network
-    codes = [np.array(processor.encode(items)) - FIRST for items in stream(records, "items")]
-    known = Sequences.of([each[each >= 0] for each in codes], len(processor.names))
+    ids, offsets = processor.encoded(records)
+    before = np.concatenate([[0], np.cumsum(ids >= FIRST)])
+    known = Sequences(ids[ids >= FIRST] - FIRST, before[offsets], len(processor.names))
     with opening(file, "make it again with `headstart evaluate`"):
         return restored(chosen.get("parts", []), network, known, notes.append)
 
@@ -277,23 +283,25 @@ def _lines(file: str) -> Iterator[str]:
     return (line.strip() for line in text.splitlines() if line.strip())
 
 
-def _best(scores: np.ndarray, top: int, diversity: float, table: np.ndarray) -> np.ndarray:
+def _best(
+    scores: np.ndarray, pool: np.ndarray, most: int, diversity: float, table: np.ndarray
+) -> np.ndarray:
     """Return the best items (k,), each unlike those before it where ``diversity`` is high.
 
     Maximal marginal relevance (Carbonell and Goldstein 1998) among the best hundred, by the cosine
     of the items' vectors.
+
+    Args:
+        pool: the items (n,) with the highest scores, best first.
     """
-    possible = np.flatnonzero(np.isfinite(scores))
-    order = possible[np.argsort(-scores[possible], kind="stable")]
-    if diversity == 0 or len(order) < 2:
-        return order[:top]
-    pool = order[: max(_POOL, top)]
+    if diversity == 0 or len(pool) < 2:
+        return pool[:most]
     worth = scores[pool] - scores[pool].min()
     worth /= max(float(worth.max()), 1e-12)
     vectors = table[pool] / np.maximum(np.linalg.norm(table[pool], axis=1, keepdims=True), 1e-12)
     like = np.zeros(len(pool))
     chosen: list[int] = []
-    for _ in range(min(top, len(pool))):
+    for _ in range(min(most, len(pool))):
         value = (1 - diversity) * worth - diversity * like
         value[chosen] = -np.inf
         chosen.append(int(value.argmax()))

@@ -8,7 +8,7 @@ import torch
 
 from headstart.deployment.deletion import SHARES, deletion
 from headstart.downstream.wide import Wide, distinct
-from headstart.modalities.text.evidence import TextEvidence, Word
+from headstart.modalities.tokens.evidence import TextEvidence, Word
 from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.modalities.text.units import TextUnits, read, without, words

@@ -14,8 +14,8 @@ The alternatives:
   genres of a movie; the same list for all;
 - content kNN: the cosine with the mean content (TF-IDF, genres) of the user's movies;
 - map to factors: the same map, to the vectors of a truncated SVD of who took what, and no network;
-  a user is the mean of the vectors of the movies taken. Its size is the best of four *on the test*,
-  so that it is flattered.
+  a user is the sum of the vectors of the movies taken. Of four sizes, with new vectors as they are
+  or of length 1, the best *on the test* counts, so that it is flattered.
 """
 
 from __future__ import annotations
@@ -193,8 +193,9 @@ def _simple(
         vectors = axes.T * values  # (I,k)
         mapped = map_features(own, vectors, weights, new)
         users = np.stack([axes.T[history].sum(0) for history in histories])
-        tried[size] = users @ mapped.T
-    best = max(tried, key=lambda size: float(ndcg(tried[size], right).mean()))
+        tried[f"{size}"] = users @ mapped.T
+        tried[f"{size}, length 1"] = users @ unit_length(mapped).T
+    best = max(tried, key=lambda name: float(ndcg(tried[name], right).mean()))
     return {**found, "map to factors": tried[best]}
 
 

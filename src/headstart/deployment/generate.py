@@ -14,6 +14,7 @@ from headstart.encoders import TokenEncoder
 from headstart.encoders.opening import OpenedEncoder, first_part
 from headstart.encoders.visibility import prefixed
 from headstart.errors import HeadstartError
+from headstart.modalities.opening import ranking_hint
 from headstart.modalities.text.processor import TextProcessor
 from headstart.objectives.opening import objective_of, open_token_head
 from headstart.seeding import generator
@@ -107,9 +108,9 @@ def open_writer(run: RunFolder) -> Writer:
         )
     processor = opened.processor
     if not isinstance(processor, TextProcessor):
+        hint = ranking_hint(opened.modality.name, run.folder) or "name a run of texts"
         raise HeadstartError(
-            f"{run.folder} reads {processor.content.noun}, and only texts can be continued; name "
-            "a run of texts."
+            f"{run.folder} reads {processor.content.noun}, and only texts can be continued; {hint}."
         )
     head = None if objective in WRITING else open_token_head(run, encoder)
     cast(nn.Module, encoder).eval()

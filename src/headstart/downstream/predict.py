@@ -18,6 +18,7 @@ from headstart.downstream.predictions import check_ending
 from headstart.encoders.opening import open_encoder, open_processor
 from headstart.errors import HeadstartError, shown
 from headstart.modalities.inline import inline_records
+from headstart.modalities.opening import ranking_hint
 from headstart.stored import opening
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def open_head(run: RunFolder) -> Task:
         HeadstartError: the run was pre-trained only, or its fine-tuning has not finished.
     """
     if run.config()["verb"] != "finetune":
+        hint = ranking_hint(run.resolved.get("modality"), run.folder)
         raise HeadstartError(
-            f"{run.folder} is a pre-training run and knows no labels; fine-tune first: "
+            f"{run.folder} is a pre-training run and knows no labels; "
+            f"{f'{hint}; or ' if hint else ''}fine-tune first: "
             f"`headstart finetune {shlex.quote(str(run.folder))} --train LABELED --out RUN`."
         )
     if not run.finished:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,21 @@ def own_options(name: str, given: Mapping[str, Any]) -> Options:
         HeadstartError: there is no such modality or option, or a value is out of bounds.
     """
     return check_options(MODALITIES[name].Options, given, f"modality {name!r}", name)
+
+
+def ranking_hint(name: str | None, run: str | Path) -> str:
+    """Return what to do with a run whose kind of data has recommendations, as part of a sentence.
+
+    It is empty for other kinds.
+
+    Args:
+        name: of the kind of data.
+        run: as the user names it.
+    """
+    if name is None or name not in MODALITIES or MODALITIES[name].recommender is None:
+        return ""
+    where = shlex.quote(str(run))
+    return f"`headstart recommend {where} --history ITEMS --reasons` ranks what comes next, and why"
 
 
 def modality_of(config: PretrainConfig | AuditConfig) -> str:

@@ -15,6 +15,7 @@ from headstart.data.vectors import unit_length
 from headstart.downstream.interactions.item_features import Reader, features_of, said_of
 from headstart.errors import HeadstartError
 from headstart.modalities.interactions.processor import FIRST
+from headstart.modalities.interactions.timed import TimedHistories
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class WithNew:
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         """Return the scores (B,I+C) of all items after each history."""
-        known = self._ranker.scores([history[history < self._known] for history in histories])
+        known = self._ranker.scores(_below(histories, self._known))
         likes = _means(self.vectors, histories)
         fits = likes @ self._new.vectors.T
         usual = likes @ self._new.guesses.T
@@ -124,6 +125,18 @@ class WithNew:
             others = usual[row][unseen[self._new.known]]
             new[row] = _placed(fits[row], others, known[row][unseen[: self._known]])
         return np.hstack([known, new])
+
+
+def _below(histories: Sequence[np.ndarray], edge: int) -> Sequence[np.ndarray]:
+    """Return histories without codes from an edge on, with their times where these are known."""
+    kept = [history < edge for history in histories]
+    if all(each.all() for each in kept):
+        return histories
+    items = [history[each] for history, each in zip(histories, kept, strict=True)]
+    if not isinstance(histories, TimedHistories):
+        return items
+    both = zip(histories.times, kept, strict=True)
+    return TimedHistories(items, [times[each] for times, each in both])
 
 
 def _placed(fits: np.ndarray, usual: np.ndarray, scores: np.ndarray) -> np.ndarray:

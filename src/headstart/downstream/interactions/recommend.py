@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from headstart.evaluation.ranking import top
 from headstart.modalities.interactions.ids import likely, name_of
 from headstart.modalities.interactions.processor import FIRST, ItemProcessor
 from headstart.modalities.interactions.sequences import Sequences
+from headstart.modalities.interactions.timed import TimedHistories
 from headstart.outputs import store_of
 from headstart.pages.result import Result
 from headstart.run import RunFolder
@@ -43,6 +44,14 @@ _CELLS = 2**26
 _ROWS, _POOL = 256, 100
 #: Users that the console shows.
 _SHOWN = 10
+
+
+class _User(NamedTuple):
+    """Somebody to recommend to; the times of the items may not be known."""
+
+    name: str
+    items: list[str]
+    times: list[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,18 +132,18 @@ def recommend(
     at_once = max(1, min(_ROWS, _CELLS // len(catalogue.names)))
     for start in range(0, len(users), at_once):
         some = users[start : start + at_once]
-        coded = [catalogue.encoded(items) for _, items in some]
+        coded = [catalogue.encoded(each.items) for each in some]
         unknown += sum(int((each < 0).sum()) for each in coded)
-        histories = [each[each >= 0] for each in coded]
+        histories = _histories(coded, [each.times for each in some])
         scores = ranker.scores(histories)
         if not allowed.all():
             scores[:, ~allowed] = -np.inf
         pool = plan.top if plan.diversity == 0 else max(_POOL, plan.top)
         pools = top(scores, None if keep_seen else histories, pool)
-        for (user, _), history, row, found in zip(some, histories, scores, pools, strict=True):
+        for user, history, row, found in zip(some, histories, scores, pools, strict=True):
             best = _best(row, found[found >= 0], plan.top, plan.diversity, vectors)
             why = reasons_of(ranker, history, best) if plan.reasons else None
-            rows += _listed(user, best, row, why, catalogue)
+            rows += _listed(user.name, best, row, why, catalogue)
     if unknown:
         items = "1 item" if unknown == 1 else f"{unknown:,} items"
         notes.append(f"{items} of the histories not in the catalogue of the run, and left out.")
@@ -172,7 +181,7 @@ def _users(
     opened: OpenedEncoder,
     sources: Callable[[], Dataset | None],
     notes: list[str],
-) -> list[tuple[str, list[str]]]:
+) -> list[_User]:
     """Return the users and their items.
 
     Raises:
@@ -192,10 +201,10 @@ def _users(
                 "none of the items of --history is in the catalogue of the run; write them as its "
                 f"sources do, with commas between them{_meant(typed, processor.ids)}"
             )
-        return [("new user", typed)]
+        return [_User("new user", typed)]
     if plan.users is not None:
         records = opened.modality.read([plan.users], plan, Audit())
-        return list(zip(records["id"], records["items"], strict=True))
+        return _read(records)
     records_or_none = sources()
     if records_or_none is None:
         raise HeadstartError(f"{notes[-1]} Name the items with --history instead.")
@@ -206,8 +215,26 @@ def _users(
             f"no user {user!r} is in the sources of the run; name the items of a new one with "
             f"--history ITEMS{_meant([user], names)}"
         )
-    row = names.index(user)
-    return [(user, records_or_none[row]["items"])]
+    return _read(records_or_none.select([names.index(user)]))
+
+
+def _read(records: Dataset) -> list[_User]:
+    timed = "times" in records.column_names
+    times = records["times"] if timed else [None] * len(records)
+    return list(map(_User, records["id"], records["items"], times))
+
+
+def _histories(
+    coded: Sequence[np.ndarray], times: Sequence[Sequence[float] | None]
+) -> Sequence[np.ndarray]:
+    """Return the known items of each history, with their times where all have some."""
+    kept = [each >= 0 for each in coded]
+    items = [each[which] for each, which in zip(coded, kept, strict=True)]
+    if any(each is None for each in times):
+        return items
+    return TimedHistories(
+        items, [np.asarray(each)[which] for each, which in zip(times, kept, strict=True)]
+    )
 
 
 def _meant(unknown: Sequence[str], known: Iterable[str]) -> str:

@@ -24,6 +24,7 @@ from headstart.modalities.interactions.gaps import classes_of, gap_classes, is_t
 from headstart.modalities.interactions.item_table import ItemTable
 from headstart.modalities.interactions.lists import lists_of
 from headstart.modalities.interactions.positions import FromEnd, from_end
+from headstart.modalities.interactions.units import ItemUnits
 from headstart.modalities.interactions.views import VIEWS, check_views
 from headstart.modalities.tokens.batching import by_length
 from headstart.modalities.tokens.token_file import (
@@ -67,7 +68,7 @@ class ItemProcessor(TokenProcessor):
 
     content = INTERACTIONS
     gives = "input_ids"
-    provides = frozenset({"vocabulary", "two_views", "mask_token"})
+    provides = frozenset({"vocabulary", "two_views", "mask_token", "units"})
 
     def __init__(
         self,
@@ -200,6 +201,19 @@ class ItemProcessor(TokenProcessor):
             raise HeadstartError("views of sequences have no pixels; leave out local and side.")
         check_views(kind)
         return VIEWS[kind](batch, generator, PAD, MASK)
+
+    def units(self, record: Mapping[str, Any], length: int) -> ItemUnits:
+        """Return the items of a history."""
+        return ItemUnits(self, record["items"], record.get("times"), length)
+
+    def read(
+        self, histories: Sequence[Sequence[str]], times: Sequence[Sequence[float]] | None
+    ) -> Batch:
+        """Turn histories into a batch, the items by name; one without any is of an unknown item."""
+        columns = ["items"] if times is None else list(_READ)
+        values = zip(*([histories] if times is None else [histories, times]), strict=True)
+        rows = self._rows(values, columns, max(map(len, histories), default=1))
+        return self.batch_of([row if len(row) else ItemRow([UNKNOWN]) for row in rows])
 
     def show(self, batch: Batch, corrupted: Batch, views: Mapping[str, Tensor]) -> Words:
         """Return the sequences as items, and below each the network's input and targets."""

@@ -2,7 +2,7 @@
 
 MovieLens 100K. In each draw a tenth of the movies is taken out of all events; a network is trained
 on the rest, with everything by default but the budget. Each user who took movies that were taken
-out has these ranked among themselves, after the user's latest other events. NDCG@10, all that the
+out has these ranked among themselves, after the user's other events. NDCG@10, all that the
 user took being right, with a bootstrap over users (95%; a user's draws are averaged).
 
     python benchmarks/cold_items.py --draws 5 --budget 5min
@@ -13,7 +13,6 @@ The alternatives:
 - popularity of genres: the mean number of events of the movies of each genre, averaged over the
   genres of a movie; the same list for all;
 - content kNN: the cosine with the mean content (TF-IDF, genres) of the user's movies;
-- mapped level: what the map says of how much a movie is taken, the same list for all;
 - map to factors: the same map, to the vectors of a truncated SVD of who took what, and no network;
   a user is the mean of the vectors of the movies taken. Its size is the best of four *on the test*,
   so that it is flattered.
@@ -33,7 +32,7 @@ from setting import announce, data
 
 import headstart as hs
 from headstart.data.vectors import unit_length
-from headstart.downstream.interactions.cold import map_features, with_new
+from headstart.downstream.interactions.cold import WithNew, map_features, map_to_items
 from headstart.downstream.interactions.item_features import features_of
 from headstart.downstream.interactions.network import network_of
 from headstart.encoders.opening import OpenedEncoder
@@ -41,7 +40,7 @@ from headstart.modalities.interactions.item_table import Item, ItemTable
 from headstart.modalities.interactions.processor import FIRST, ItemProcessor
 from headstart.run import RunFolder
 
-CUT, HELD, LAST = 10, 0.1, 50
+CUT, HELD = 10, 0.1
 SIZES = (8, 16, 32, 64)
 
 
@@ -119,7 +118,8 @@ def draw(
         processor = opened.processor
         assert isinstance(processor, ItemProcessor)
         network = network_of(run, opened.encoder, processor, opened.length)
-        new, found = with_new(network, processor, table, held)
+        found = map_to_items(network.vectors(), processor, table, held)
+        ranker = WithNew(network, network.vectors(), found)
     taken, latest = by_user(rows[is_held]), by_user(known)
     users = sorted(taken.keys() & latest.keys())
     histories = [
@@ -128,17 +128,18 @@ def draw(
     ]
     right = np.array([[item in taken[user] for item in held] for user in users])
     count = len(processor.names)
-    scores = new.scores([history[-LAST:] for history in histories])
+    scores = ranker.scores(histories)
     top = np.argsort(-_unseen(scores, histories), axis=1)[:, :CUT]
+    shown = [right[row, each[each >= count] - count] for row, each in enumerate(top)]
     print(
         f"draw {number}: {len(users)} users, {len(held)} movies; the map explains "
         f"{found.explained:.1%}; of the first ten of all movies {np.mean(top >= count):.1%} are "
-        f"new, and of the events {is_held.mean():.1%}",
+        f"new, and of the events {is_held.mean():.1%}; {np.concatenate(shown).mean():.1%} of those "
+        f"shown were taken, and of all new ones {right.mean():.1%}",
         flush=True,
     )
     candidates: dict[str, np.ndarray] = {
         "network, mapped": scores[:, count:],
-        "mapped level": np.broadcast_to(found.levels, right.shape),
         **_simple(known, histories, processor, table, held, right),
     }
     return users, {name: ndcg(np.asarray(each), right) for name, each in candidates.items()}

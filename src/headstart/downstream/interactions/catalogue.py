@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from headstart.downstream.interactions.cold import with_new
+from headstart.downstream.interactions.cold import Mapped, map_to_items
 from headstart.encoders.features import features
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.modalities.interactions.content import names_in
 from headstart.modalities.interactions.item_table import ItemTable, read_item_table
-from headstart.modalities.interactions.processor import FIRST, ItemProcessor
+from headstart.modalities.interactions.processor import ItemProcessor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from headstart.config import RecommendConfig
     from headstart.downstream.interactions.item_features import Reader
     from headstart.downstream.interactions.network import NetworkRanker
-    from headstart.encoders import TokenEncoder
-    from headstart.modalities.interactions.rankers import Ranker
     from headstart.run import RunFolder
 
 
@@ -35,20 +33,24 @@ class Catalogue:
         names: those of the run, in the order of its codes, and then the new ones.
         known: number of those of the run.
         table: what is known of them, if anything is.
-        vectors: (I,E) of all.
-        ranker: what ranks them, where some are new; else None.
+        vectors: (I,E) of those of the run.
+        new: what is known of the new ones, where there are some.
     """
 
     names: Sequence[str]
     known: int
     table: ItemTable | None
     vectors: np.ndarray
-    ranker: Ranker | None = None
+    new: Mapped | None = None
 
     @cached_property
-    def new_codes(self) -> dict[str, int]:
-        """The codes of the new items."""
-        return {name: code for code, name in enumerate(self.names[self.known :], self.known)}
+    def codes(self) -> dict[str, int]:
+        """The code of each item."""
+        return {name: code for code, name in enumerate(self.names)}
+
+    def encoded(self, items: Sequence[str]) -> np.ndarray:
+        """Return the code of each item, -1 where it is not one of these."""
+        return np.array([self.codes.get(name, -1) for name in items], dtype=np.int64)
 
     def allowed(self, among: str) -> np.ndarray:
         """Return which items (I,) are among ``all``, the ``known`` or the ``new`` ones."""
@@ -98,25 +100,28 @@ def catalogue_of(
         table = ItemTable({**own, **given.items}.values())
         new = list(dict.fromkeys([*new, *found]))
     if not new:
-        return _of_run(opened, processor, table, plan)
+        return _of_run(network, processor, table, plan)
     reader = None if plan.items_encoder is None else _reader(plan.items_encoder)
     if table is None:  # what has new items has a table
         raise AssertionError
+    vectors = network.vectors()
     try:
-        ranker, learned = with_new(network, processor, table, new, reader)
+        found_of = map_to_items(vectors, processor, table, new, reader)
     except HeadstartError as error:
         raise HeadstartError(f"{run.folder}: {error}") from None
     notes.append(
         f"{'1 new item is' if len(new) == 1 else f'{len(new):,} new items are'} ranked by what is "
         f"said of {'it' if len(new) == 1 else 'them'}, which explains "
-        f"{max(0.0, learned.explained):.0%} of how the scores of known items differ over users."
+        f"{max(0.0, found_of.explained):.0%} of how the vectors of known items differ."
     )
-    names = [*processor.names, *new]
-    return Catalogue(names, len(processor.names), table, ranker.vectors(), ranker)
+    return Catalogue([*processor.names, *new], len(vectors), table, vectors, found_of)
 
 
 def _of_run(
-    opened: OpenedEncoder, processor: ItemProcessor, table: ItemTable | None, plan: RecommendConfig
+    network: NetworkRanker,
+    processor: ItemProcessor,
+    table: ItemTable | None,
+    plan: RecommendConfig,
 ) -> Catalogue:
     """Return the items of the run alone."""
     if plan.among == "new":
@@ -124,10 +129,7 @@ def _of_run(
             "there are no new items to rank; name them with --new-items FILE, "
             "or ask for those of the run's table without events with --all-items."
         )
-    encoder = cast("TokenEncoder", opened.encoder)
-    count = len(processor.names)
-    vectors = encoder.token_embedding.weight.detach().float().numpy()[FIRST:][:count]
-    return Catalogue(processor.names, count, table, vectors)
+    return Catalogue(processor.names, len(processor.names), table, network.vectors())
 
 
 def _given(plan: RecommendConfig) -> ItemTable:

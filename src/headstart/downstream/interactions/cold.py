@@ -6,28 +6,29 @@ from the items that have events, and its penalty is chosen by cross-validation o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from headstart.data.vectors import unit_length
 from headstart.downstream.interactions.item_features import Reader, features_of, said_of
 from headstart.errors import HeadstartError
 from headstart.modalities.interactions.processor import FIRST
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
-    from headstart.downstream.interactions.network import NetworkRanker
     from headstart.modalities.interactions.item_table import ItemTable
     from headstart.modalities.interactions.processor import ItemProcessor
+    from headstart.modalities.interactions.rankers import Ranker
 
 #: Penalties, as multiples of the mean variance of a feature; folds of items.
-_PENALTIES = np.logspace(-2, 5, 15)
+_PENALTIES = np.logspace(-2, 4, 13)
 _FOLDS = 5
 #: Events with which an item counts half as much as one with very many: its vector is uncertain.
 _CERTAIN = 10.0
-#: States that the scores of items are compared at, and most logits of all.
-_STATES, _LOGITS = 512, 2 * 10**7
+#: Largest difference between new items that have the same place among the known.
+_NEXT = 1e-5
 #: Fewest items with events that the map can be learned from, and most: the commonest.
 FEWEST, _MOST = 20, 50_000
 
@@ -35,24 +36,21 @@ FEWEST, _MOST = 20, 50_000
 class Mapped(NamedTuple):
     """What is known of new items after the map.
 
-    A state h scores them ``(h - centre) @ vectors.T + levels``, beside the logits of known ones.
-
     Attributes:
-        vectors: (C,E).
-        levels: (C,) the mean logit of each.
-        centre: (E,) the mean state.
-        explained: share of the variance of known items' logits, over states, that the map explains
-            in items that it did not learn from.
+        vectors: (C,E) of the new items, of length 1.
+        known: (n,) codes of the items that were learned from.
+        guesses: (n,E) of length 1, what maps say of these that do not know them.
+        explained: share of the variance of the vectors that those maps explain.
     """
 
     vectors: np.ndarray
-    levels: np.ndarray
-    centre: np.ndarray
+    known: np.ndarray
+    guesses: np.ndarray
     explained: float
 
 
 def mapped(
-    network: NetworkRanker,
+    vectors: np.ndarray,
     counts: np.ndarray,
     known: np.ndarray,
     features: np.ndarray,
@@ -61,14 +59,10 @@ def mapped(
 ) -> Mapped:
     """Map features of new items to vectors.
 
-    Two things are learned apart, each with its penalty: whom an item suits (its vector), and how
-    much it is taken in all (its mean logit). Then all mean logits are shifted by one number: by
-    that with which known items, when they are mapped by folds that do not know them, together get
-    the probability that they have. So new items get as much as such items on average.
-
     Args:
-        counts: (I,) events of each item of the catalogue.
-        known: (n,) indices of the items that are learned from.
+        vectors: (I,E) of all items of the catalogue.
+        counts: (I,) events of each.
+        known: (n,) codes of the items that are learned from.
         features: (n,F) of these.
         new: (C,F) of the new ones.
 
@@ -76,142 +70,85 @@ def mapped(
         HeadstartError: too few items are known.
     """
     if len(known) < FEWEST:
+        items = "1 item" if len(known) == 1 else f"{len(known):,} items"
         raise HeadstartError(
-            f"something is said of {len(known):,} items with events, and at least {FEWEST} are "
-            "needed to learn from; give a table of the run's items, with the ids of its events."
+            f"something is said of {items} with events, and at least {FEWEST} are needed to learn "
+            "from; give a table of the run's items, with the ids of its events."
         )
-    every, every_bias = network.output()
-    vectors, biases = every[known], every_bias[known]
-    states = network.states(_histories(counts, seed))
-    centre = states.mean(0)
-    spread = states - centre
-    levels = vectors @ centre + biases
-    weights = counts[known] / (counts[known] + _CERTAIN)
-    folds = np.random.default_rng(derive(seed, "folds")).permutation(len(known)) % _FOLDS
-    # Errors of vectors count as they change scores, over the states.
-    root = np.linalg.cholesky(spread.T @ spread / len(spread) + 1e-6 * np.eye(len(centre)))
-    suits, guessed = _chosen(features, vectors, weights, folds, root)
-    taken, level_guesses = _chosen(features, levels[:, None], weights, folds, np.eye(1))
-    normaliser = _log_sum(states @ every.T + every_bias)
-    have = _log_sum(spread @ vectors.T + levels) - normaliser
-    get = _log_sum(spread @ guessed.T + level_guesses[:, 0]) - normaliser
-    shift = np.logaddexp.reduce(have) - np.logaddexp.reduce(get)
-    deviations = (vectors - np.average(vectors, axis=0, weights=weights)) @ root
-    missed = weights @ (((vectors - guessed) @ root) ** 2).sum(1)
-    return Mapped(
-        suits(new).astype(np.float32),
-        (taken(new)[:, 0] + shift).astype(np.float32),
-        centre,
-        float(1 - missed / max(float(weights @ (deviations**2).sum(1)), 1e-12)),
-    )
+    guesses, chosen, explained = _learned(features, vectors[known], counts[known], new, seed)
+    return Mapped(unit_length(chosen), known, unit_length(guesses), explained)
 
 
 def map_features(
-    features: np.ndarray, targets: np.ndarray, weights: np.ndarray, new: np.ndarray
+    features: np.ndarray, targets: np.ndarray, counts: np.ndarray, new: np.ndarray, seed: int = 0
 ) -> np.ndarray:
     """Return what a ridge regression of targets (n,E) on features says of new features (C,E).
 
     Args:
-        weights: (n,) events of each item.
+        counts: (n,) events of each item.
     """
-    folds = np.random.default_rng(0).permutation(len(features)) % _FOLDS
-    certain = weights / (weights + _CERTAIN)
-    root = np.eye(targets.shape[1])
-    found: np.ndarray = _chosen(features, targets, certain, folds, root)[0](new)
-    return found
+    return _learned(features, targets, counts, new, seed)[1]
 
 
 class WithNew:
-    """A network that ranks new items beside those of the catalogue; they come after these.
+    """A ranker with new items beside those of the catalogue, whose codes follow these.
 
-    The score of a new item is its logit less the normaliser of the known ones: beside a
-    log-probability it is one, too, but for the little that the new ones add to the normaliser.
+    How well an item fits a user is the product of its vector and the mean vector of the items of
+    the history. A new item that fits better than, say, 99 of 100 known items do when they are
+    mapped as if they were new, gets the score that is higher than those of 99 of 100 known items.
+    So new items have the share of the lists that as many known ones have: they neither drown nor
+    flood. Items of the history do not count in either.
+
+    Args:
+        ranker: of the known items.
+        vectors: (I,E) of these.
     """
 
-    name = "pre-trained"
-
-    def __init__(self, network: NetworkRanker, new: Mapped) -> None:
-        self._network, self._new = network, new
-        self.settings: Mapping[str, Any] = network.settings
-        self._vectors, self._biases = network.output()
+    def __init__(self, ranker: Ranker, vectors: np.ndarray, new: Mapped) -> None:
+        self._ranker, self._new, self._known = ranker, new, len(vectors)
+        self.name, self.settings = ranker.name, ranker.settings
+        # New vectors have length 1, and in a mean they should weigh as much as others.
+        length = float(np.linalg.norm(vectors, axis=1).mean())
+        self.vectors = np.vstack([vectors, length * new.vectors])
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         """Return the scores (B,I+C) of all items after each history."""
-        states = self._network.states(histories)
-        logits = states @ self._vectors.T + self._biases
-        new = (states - self._new.centre) @ self._new.vectors.T + self._new.levels
-        found: np.ndarray = np.hstack([logits, new]) - _log_sum(logits)[:, None]
-        return found
-
-    def vectors(self) -> np.ndarray:
-        """Return the vectors (I+C,E) of all items."""
-        return np.vstack([self._vectors, self._new.vectors])
-
-
-def _histories(counts: np.ndarray, seed: int) -> list[np.ndarray]:
-    """Return histories of one to three items, by their shares of the events."""
-    rng = np.random.default_rng(derive(seed, "states"))
-    number = int(min(_STATES, max(_STATES // 8, _LOGITS // len(counts))))
-    shares = counts / counts.sum()
-    return [rng.choice(len(counts), size=1 + row % 3, p=shares) for row in range(number)]
+        known = self._ranker.scores([history[history < self._known] for history in histories])
+        likes = _means(self.vectors, histories)
+        fits = likes @ self._new.vectors.T
+        usual = likes @ self._new.guesses.T
+        new = np.empty_like(fits)
+        for row, history in enumerate(histories):
+            unseen = np.ones(len(self.vectors), dtype=bool)
+            unseen[history] = False
+            others = usual[row][unseen[self._new.known]]
+            new[row] = _placed(fits[row], others, known[row][unseen[: self._known]])
+        return np.hstack([known, new])
 
 
-def _log_sum(logits: np.ndarray) -> np.ndarray:
-    """Return the log of the sum of the exponentials of each row (B,)."""
-    top = logits.max(1)
-    found: np.ndarray = top + np.log(np.exp(logits - top[:, None]).sum(1))
-    return found
+def _placed(fits: np.ndarray, usual: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the scores (C,) that stand among ``scores`` where ``fits`` stand among the usual."""
+    ordered = np.sort(usual)
+    before = np.searchsorted(ordered, fits, side="left")
+    up_to = np.searchsorted(ordered, fits, side="right")
+    share = (before + up_to + 1) / 2 / (len(ordered) + 1)
+    found: np.ndarray = np.quantile(scores, share) if len(scores) else np.zeros(len(fits))
+    # Of several that fit better than all others, the best is first.
+    return found + _NEXT * fits.argsort().argsort() / max(1, len(fits))
 
 
-def _chosen(
-    features: np.ndarray,
-    targets: np.ndarray,
-    weights: np.ndarray,
-    folds: np.ndarray,
-    root: np.ndarray,
-) -> tuple[Any, np.ndarray]:
-    """Return the map with the best penalty, and what it says of items that it did not see (I,E)."""
-    guesses = np.zeros((len(_PENALTIES), *targets.shape))
-    for fold in range(_FOLDS):
-        inside, outside = folds != fold, folds == fold
-        fitted = _Ridge(features[inside], targets[inside], weights[inside])
-        for number, penalty in enumerate(_PENALTIES):
-            guesses[number][outside] = fitted.at(penalty)(features[outside])
-    errors = [(weights * (((targets - each) @ root) ** 2).sum(1)).sum() for each in guesses]
-    best = int(np.argmin(errors))
-    return _Ridge(features, targets, weights).at(_PENALTIES[best]), guesses[best]
-
-
-class _Ridge:
-    """A weighted ridge regression, solved once for all penalties."""
-
-    def __init__(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
-        self._mean = np.average(features, axis=0, weights=weights)
-        self._level = np.average(targets, axis=0, weights=weights)
-        own = (features - self._mean) * np.sqrt(weights)[:, None]
-        values, self._axes = np.linalg.eigh((own.T @ own).astype(np.float64))
-        self._values = np.maximum(values, 0)
-        wanted = (targets - self._level) * np.sqrt(weights)[:, None]
-        self._along = self._axes.T @ (own.T @ wanted)
-
-    def at(self, penalty: float) -> Any:
-        """Return the map with a penalty, a multiple of the mean variance of a feature."""
-        shrunk = self._values + penalty * max(float(self._values.mean()), 1e-12)
-        weights = self._axes @ (self._along / shrunk[:, None])
-        return lambda features: (features - self._mean) @ weights + self._level
-
-
-def with_new(
-    network: NetworkRanker,
+def map_to_items(
+    vectors: np.ndarray,
     processor: ItemProcessor,
     table: ItemTable,
     names: Sequence[str],
     reader: Reader | None = None,
-) -> tuple[WithNew, Mapped]:
-    """Return the network with new items, whose rows are in the table.
+) -> Mapped:
+    """Map new items, whose rows are in the table, to vectors such as those of the known.
 
     Args:
-        names: of the new items.
+        vectors: (I,E) of the known items.
+        names: of the new ones.
         reader: an encoder of texts, see :func:`.item_features.features_of`.
 
     Raises:
@@ -227,11 +164,66 @@ def with_new(
     ][:_MOST]
     rows = [table.items[processor.names[code]] for code in known]
     rows += [table.items[name] for name in names]
-    fitted = np.arange(len(rows)) < len(known)
     if len(known) < FEWEST:
         features = np.zeros((len(rows), 1), np.float32)  # it is refused with the number
     else:
-        features = features_of(rows, fitted, reader)
+        features = features_of(rows, np.arange(len(rows)) < len(known), reader)
     codes, edge = np.array(known, dtype=np.int64), len(known)
-    found = mapped(network, events, codes, features[:edge], features[edge:])
-    return WithNew(network, found), found
+    return mapped(vectors, events, codes, features[:edge], features[edge:])
+
+
+def _means(vectors: np.ndarray, histories: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the mean vector (B,E) of the items of each history; 0 where it has none.
+
+    Against the state after the latest items, this is what a user likes in the long run, and what
+    is said of an item tells little of anything else.
+    """
+    found = np.zeros((len(histories), vectors.shape[1]), np.float32)
+    for row, history in enumerate(histories):
+        if len(history):
+            found[row] = vectors[history].mean(0)
+    return found
+
+
+def _learned(
+    features: np.ndarray, targets: np.ndarray, counts: np.ndarray, new: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the known items as mapped by maps that do not know them (n,E), and the new (C,E).
+
+    Both are mapped with the penalty that is best for the former; last comes the share of their
+    variance that is explained.
+    """
+    folds = np.random.default_rng(derive(seed, "folds")).permutation(len(features)) % _FOLDS
+    weights = counts / (counts + _CERTAIN)
+    guesses = np.zeros((len(_PENALTIES), *targets.shape), np.float32)
+    for fold in range(_FOLDS):
+        inside, outside = folds != fold, folds == fold
+        fitted = _Ridge(features[inside], targets[inside], weights[inside])
+        for number, penalty in enumerate(_PENALTIES):
+            guesses[number][outside] = fitted.at(penalty, features[outside])
+    errors = [float(weights @ ((targets - each) ** 2).sum(1)) for each in guesses]
+    best = int(np.argmin(errors))
+    around = targets - np.average(targets, axis=0, weights=weights)
+    variance = float(weights @ (around**2).sum(1))
+    found = _Ridge(features, targets, weights).at(_PENALTIES[best], new)
+    return guesses[best], found, 1 - errors[best] / max(variance, 1e-12)
+
+
+class _Ridge:
+    """A weighted ridge regression, solved once for all penalties."""
+
+    def __init__(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
+        self._mean = np.average(features, axis=0, weights=weights)
+        self._level = np.average(targets, axis=0, weights=weights)
+        root = np.sqrt(weights)[:, None]
+        own = (features - self._mean) * root
+        values, self._axes = np.linalg.eigh((own.T @ own).astype(np.float64))
+        self._values = np.maximum(values, 0)
+        self._along = self._axes.T @ (own.T @ ((targets - self._level) * root))
+
+    def at(self, penalty: float, features: np.ndarray) -> np.ndarray:
+        """Return what it says of features, with a multiple of their mean variance as penalty."""
+        shrunk = self._values + penalty * max(float(self._values.mean()), 1e-12)
+        weights = self._axes @ (self._along / shrunk[:, None])
+        found: np.ndarray = (features - self._mean) @ weights + self._level
+        return found

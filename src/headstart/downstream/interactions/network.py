@@ -22,8 +22,6 @@ from headstart.modalities.interactions.timed import times_within
 from headstart.objectives.opening import objective_of, open_token_head
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from headstart.encoders import TokenEncoder
     from headstart.objectives.heads import TokenHead
     from headstart.run import RunFolder
@@ -76,28 +74,6 @@ class NetworkRanker:
 
     @torch.inference_mode()
     def _some(self, histories: Sequence[np.ndarray]) -> np.ndarray:
-        logits = self._head.decoder(self._states(histories))[:, FIRST : FIRST + self._count]
-        return logits.float().log_softmax(1).numpy()
-
-    @torch.inference_mode()
-    def states(self, histories: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the state (B,E) float32 after each history, by which :meth:`output` scores."""
-        parts = [
-            self._states(histories[start : start + _ROWS]).float().numpy()
-            for start in range(0, len(histories), _ROWS)
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, self.output()[0].shape[1]))
-
-    def output(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the vectors (I,E) and biases (I,) of the items: their logits are affine."""
-        items = slice(FIRST, FIRST + self._count)
-        decoder = self._head.decoder
-        return (
-            decoder.weight.detach()[items].float().numpy(),
-            decoder.bias.detach()[items].float().numpy(),
-        )
-
-    def _states(self, histories: Sequence[np.ndarray]) -> Tensor:
         room = self._length - (not self._is_causal)
         rows = []
         for history, times in zip(histories, times_within(histories), strict=True):
@@ -113,8 +89,13 @@ class NetworkRanker:
         vectors = self._encoder.embed(batch)
         tokens = self._encoder.contextualize(vectors, seen, batch.get("positions"))
         last = batch["mask"].sum(1) - 1
-        state: Tensor = self._head.transform(tokens[torch.arange(len(rows)), last])
-        return state
+        logits = self._head(tokens[torch.arange(len(rows)), last])[:, FIRST : FIRST + self._count]
+        return logits.float().log_softmax(1).numpy()
+
+    def vectors(self) -> np.ndarray:
+        """Return the vectors (I,E) by which the items are scored."""
+        items = slice(FIRST, FIRST + self._count)
+        return self._head.decoder.weight.detach()[items].float().numpy()
 
 
 def network_of(run: RunFolder, encoder: Any, processor: Any, length: int) -> NetworkRanker:

@@ -13,6 +13,7 @@ from headstart.data.audit import Audit
 from headstart.data.store import stream
 from headstart.downstream.interactions.catalogue import Catalogue, catalogue_of, typed_items
 from headstart.downstream.interactions.choice import restored
+from headstart.downstream.interactions.cold import WithNew
 from headstart.downstream.interactions.network import network_of
 from headstart.downstream.interactions.reasons import reasons_of
 from headstart.errors import HeadstartError, nearest
@@ -107,27 +108,26 @@ def recommend(
 
     catalogue = catalogue_of(run, opened, network, plan, notes)
     users = _users(plan, opened, sources, notes)
-    if catalogue.ranker is None:
-        ranker = _ranker(run, plan, network, processor, sources, notes)
-    else:
-        ranker = catalogue.ranker
-        _refuse_both(plan)
+    ranker = _ranker(run, plan, network, processor, sources, notes)
+    vectors = catalogue.vectors
+    if catalogue.new is not None:
+        ranker = beside = WithNew(ranker, vectors, catalogue.new)
+        vectors = beside.vectors
     allowed = _allowed(plan, catalogue)
     keep_seen = (options.seen if plan.seen == "auto" else plan.seen) == "keep"
     rows: list[dict[str, Any]] = []
     unknown = 0
     for start in range(0, len(users), _ROWS):
         some = users[start : start + _ROWS]
-        coded = [np.array(processor.encode(items), dtype=np.int64) - FIRST for _, items in some]
+        coded = [catalogue.encoded(items) for _, items in some]
         unknown += sum(int((each < 0).sum()) for each in coded)
         histories = [each[each >= 0] for each in coded]
         scores = ranker.scores(histories)
         scores[:, ~allowed] = -np.inf
-        for (user, had), history, row in zip(some, histories, scores, strict=True):
+        for (user, _), history, row in zip(some, histories, scores, strict=True):
             if not keep_seen:
-                new = [catalogue.new_codes[name] for name in had if name in catalogue.new_codes]
-                row[[*history.tolist(), *new]] = -np.inf
-            best = _best(row, plan.top, plan.diversity, catalogue.vectors)
+                row[history] = -np.inf
+            best = _best(row, plan.top, plan.diversity, vectors)
             why = reasons_of(ranker, history, best) if plan.reasons else None
             rows += _listed(user, best, row, why, catalogue)
     if unknown:
@@ -153,7 +153,7 @@ def _listed(
         if catalogue.table is not None:
             found["title"] = catalogue.table.known_title(name)
         found["score"] = float(scores[item])
-        if catalogue.ranker is not None:
+        if catalogue.new is not None:
             found["new"] = item >= catalogue.known
         if why is not None:
             found["reasons"] = [catalogue.names[one] for one in why[index].tolist()]
@@ -211,15 +211,6 @@ def _meant(unknown: Sequence[str], known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
 
 
-def _refuse_both(plan: RecommendConfig) -> None:
-    """Refuse to rank new items by simple alternatives, which know events alone."""
-    if plan.by == "both":
-        raise HeadstartError(
-            "what stands beside the network knows events alone, and new items have none; leave out "
-            "--by both."
-        )
-
-
 def _ranker(
     run: RunFolder,
     plan: RecommendConfig,
@@ -257,7 +248,7 @@ def _allowed(plan: RecommendConfig, catalogue: Catalogue) -> np.ndarray:
     allowed = catalogue.allowed(plan.among)
     if plan.allow is None and plan.deny is None:
         return allowed
-    codes = {name: code for code, name in enumerate(catalogue.names)}
+    codes = catalogue.codes
     for file, allows in ((plan.allow, True), (plan.deny, False)):
         if file is None:
             continue

@@ -105,3 +105,10 @@ def test_a_list_of_different_items_takes_one_of_each_kind() -> None:
     scores = np.array([3.0, 2.9, 1.0])
     assert _best(scores, 2, 0.0, table).tolist() == [0, 1]
     assert _best(scores, 2, 0.6, table).tolist() == [0, 2]
+
+
+def test_a_user_who_has_had_everything_is_named(run: Path) -> None:
+    every = ",".join(f"i{number}" for number in range(30))
+    found = hs.recommend(str(run), history=every, top=3, reasons=True)
+    assert items(found) == []
+    assert "new user: no item is left to recommend" in str(found)

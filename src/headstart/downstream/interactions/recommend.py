@@ -16,11 +16,11 @@ from headstart.downstream.interactions.choice import restored
 from headstart.downstream.interactions.cold import WithNew
 from headstart.downstream.interactions.network import network_of
 from headstart.downstream.interactions.reasons import reasons_of
+from headstart.downstream.interactions.split import known_sequences
 from headstart.errors import HeadstartError, nearest
 from headstart.evaluation.background import pretraining_records
 from headstart.modalities.interactions.ids import likely, name_of
-from headstart.modalities.interactions.processor import FIRST, ItemProcessor
-from headstart.modalities.interactions.sequences import Sequences
+from headstart.modalities.interactions.processor import ItemProcessor
 from headstart.outputs import store_of
 from headstart.pages.result import Result
 from headstart.run import RunFolder
@@ -116,7 +116,7 @@ def recommend(
     allowed = _allowed(plan, catalogue)
     keep_seen = (options.seen if plan.seen == "auto" else plan.seen) == "keep"
     rows: list[dict[str, Any]] = []
-    unknown = 0
+    unknown, without = 0, list[str]()
     for start in range(0, len(users), _ROWS):
         some = users[start : start + _ROWS]
         coded = [catalogue.encoded(items) for _, items in some]
@@ -128,8 +128,16 @@ def recommend(
             if not keep_seen:
                 row[history] = -np.inf
             best = _best(row, plan.top, plan.diversity, vectors)
+            without += [] if len(best) else [user]
             why = reasons_of(ranker, history, best) if plan.reasons else None
             rows += _listed(user, best, row, why, catalogue)
+    if without:
+        first, *more = without
+        others = f" and {len(more):,} more" if more else ""
+        notes.append(
+            f"{first}{others}: no item is left to recommend, as all are in the history or are not "
+            "allowed; `--seen keep` leaves the history in the lists."
+        )
     if unknown:
         items = "1 item" if unknown == 1 else f"{unknown:,} items"
         notes.append(f"{items} of the histories not in the catalogue of the run, and left out.")
@@ -233,10 +241,14 @@ def _ranker(
     if records is None:
         notes.append("The network ranks alone, as the alternative beside it needs these sources.")
         return network
-    codes = [np.array(processor.encode(items)) - FIRST for items in stream(records, "items")]
-    known = Sequences.of([each[each >= 0] for each in codes], len(processor.names))
     with opening(file, "make it again with `headstart evaluate`"):
-        return restored(chosen.get("parts", []), network, known, notes.append)
+        known = known_sequences(records, processor)
+        both = restored(chosen.get("parts", []), network, known, notes.append)
+    notes.append(
+        "What stands beside the network is fitted on all events of the sources, those that "
+        "`evaluate` held out included; the network is as it was trained."
+    )
+    return both
 
 
 def _allowed(plan: RecommendConfig, catalogue: Catalogue) -> np.ndarray:

@@ -67,8 +67,8 @@ def naive(
         others = [each for each in negatives if each != target]
         if kind == "sampled":
             corrected = scores - log_chance
-            total = sum((corrected[each].exp() for each in others), corrected[target].exp())
-            losses.append(total.log() - corrected[target])
+            total = sum((corrected[each].exp() for each in others), scores[target].exp())
+            losses.append(total.log() - scores[target])
         else:
             beta = rate * (CALIBRATION * (1 - 1 / rate) + 1 / rate)
             loss = -beta * torch.sigmoid(scores[target]).log()
@@ -105,10 +105,10 @@ def test_value_and_gradients_are_those_of_the_definition(kind: str, precision: s
 def test_a_tiny_case_by_hand() -> None:
     vectors, rows = torch.tensor([[1.0]]), torch.tensor([[2.0], [2.0], [0.0], [1.0]])
     targets, negatives = torch.tensor([4]), torch.tensor([4, 6, 7])
-    chances = torch.tensor([0.5, 0.5, 0.25, 1.0])
-    # Its own negative is left out: exp(2)/0.5 against exp(0)/0.25 and exp(1)/1.
-    own, others = math.e**2 / 0.5, 1 / 0.25 + math.e
-    found = sampled_softmax(vectors, rows, -chances.log(), targets, negatives)
+    chances = torch.tensor([0.5, 0.25, 1.0])
+    # Its own negative is left out: exp(2) against exp(0)/0.25 and exp(1)/1.
+    own, others = math.e**2, 1 / 0.25 + math.e
+    found = sampled_softmax(vectors, rows, torch.zeros(4), targets, negatives, chances.log())
     assert found["loss"].item() == pytest.approx(-math.log(own / (own + others)), rel=1e-6)
     assert found["accuracy"].item() == 1.0
     assert found["accuracy_chance"].item() == 0.25
@@ -124,13 +124,28 @@ def test_a_tiny_case_by_hand() -> None:
     assert found["loss"].item() == pytest.approx(by_hand / 4, rel=1e-6)
 
 
+def test_the_sum_below_the_fraction_is_on_average_that_of_the_full_softmax() -> None:
+    torch.manual_seed(0)
+    negatives = Negatives(counted(0, 0, 50, 1, 9, 2, 3, 3, 20), 3, uniform=False)
+    logits, target, draw = torch.randn(9), 4, generator(0)
+    sums = []
+    for _ in range(4000):
+        drawn = negatives.draw(draw)
+        others = drawn[drawn != target]
+        sums.append(logits[target].exp() + (logits - negatives.log_chance)[others].exp().sum())
+    found = torch.stack(sums)
+    full = logits[2:].exp().sum()  # the first two are special, and never occur
+    assert abs(found.mean() - full) < 3 * found.std() / 4000**0.5
+
+
 def test_all_ids_as_negatives_give_the_full_loss() -> None:
     head, vectors, targets = problem()
     flat = targets.flatten()
     where = flat.ne(-100).nonzero().squeeze(1)
     every = torch.arange(9)
     rows, bias = head.rows(torch.cat([flat[where], every]))
-    found = sampled_softmax(vectors.flatten(0, 1)[where], rows, bias, flat[where], every)
+    certain = torch.zeros(9)
+    found = sampled_softmax(vectors.flatten(0, 1)[where], rows, bias, flat[where], every, certain)
     full = loss_at_targets(head, vectors, targets)
     torch.testing.assert_close(found["loss"], full["loss"])
     leaves = [vectors, head.decoder.weight, head.decoder.bias]

@@ -4,18 +4,20 @@ Logits of a million ids for each of some thousand positions fill the memory. A s
 each target with a few ids that are drawn once for the whole batch: one product of matrices, and
 gradients of a few rows of the table.
 
-- ``sampled``: softmax over the target and the negatives, each logit less the logarithm of the
-  probability that its id is drawn, so that its minimum is that of the full softmax (Bengio and
-  Senecal 2008, "Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic
-  Language Model"; Yi et al. 2019, "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
-  Recommendations", equation 3). Ids are drawn by their counts in training, plus 1, to the power
-  0.75, as in word2vec: rare ones are drawn often enough to be learned.
+- ``sampled``: softmax over the target and the negatives, the logit of each negative less the
+  logarithm of the probability that it is among them, so that the sum below the fraction is on
+  average that of the full softmax (Bengio and Senecal 2008, "Adaptive Importance Sampling to
+  Accelerate Training of a Neural Probabilistic Language Model", section III). The target is there
+  whatever is drawn, so that its logit is as it is; with a correction of that too, as in Yi et al.
+  2019 ("Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", equation
+  3), rare targets look easier than they are. Ids are drawn by their counts in training, plus 1, to
+  the power 0.75, as in word2vec: rare ones are drawn often enough to be learned.
 - ``gbce``: binary cross-entropy with uniform negatives, calibrated for their number (Petrov and
   Macdonald 2023, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with
   Negative Sampling", equations 4 and 8). It orders ids; its logits are no log-probabilities.
 
-The target is never its own negative. Both losses are of the ids that were drawn, so that their
-values compare with none but those of the same number of negatives.
+The target is never its own negative. The value of ``sampled`` is an estimate of the full loss, a
+little below it; that of ``gbce`` compares with none but those of the same number of negatives.
 """
 
 from __future__ import annotations
@@ -143,9 +145,8 @@ class VocabularyLoss(nn.Module):
         found = head.transform(vectors.flatten(0, -2)[where])
         rows, bias = head.rows(torch.cat([targets, negatives]), sparse=self.sparse)
         if self.kind == "sampled":
-            chance = self.negatives.log_chance
-            offset = torch.cat([chance[targets], chance[negatives]])
-            return sampled_softmax(found, rows, bias - offset, targets, negatives)
+            chances = self.negatives.log_chance[negatives]
+            return sampled_softmax(found, rows, bias, targets, negatives, chances)
         rate = len(negatives) / max(1, self.negatives.candidates - 1)
         return gbce(found, rows, bias, targets, negatives, min(1.0, rate))
 
@@ -163,23 +164,29 @@ class VocabularyLoss(nn.Module):
 
 @full_precision
 def sampled_softmax(
-    vectors: Tensor, rows: Tensor, bias: Tensor, targets: Tensor, negatives: Tensor
+    vectors: Tensor,
+    rows: Tensor,
+    bias: Tensor,
+    targets: Tensor,
+    negatives: Tensor,
+    chances: Tensor,
 ) -> dict[str, Tensor]:
-    """Return the cross-entropy of each target among itself and the negatives.
+    """Return the estimated cross-entropy of each target, and how often it is above the negatives.
 
     Args:
         vectors: (N,D).
         rows: (N+K,D) of the output table, those of the targets first.
-        bias: (N+K,) of them, less the logarithm of the probability that each is drawn.
+        bias: (N+K,) of them.
         targets: (N,) ids.
         negatives: (K,) ids, ascending.
+        chances: (K,) logarithm of the probability that each is among the negatives.
     """
     own, others = _logits(vectors, rows, bias, targets, negatives)
-    logits = torch.cat([own[:, None], others], dim=1)
+    logits = torch.cat([own[:, None], others - chances], dim=1)
     if not len(targets):
         return _nothing(logits)
-    loss, right = cross_entropy(logits, torch.zeros_like(targets))
-    return _results(loss, right, negatives)
+    loss, _ = cross_entropy(logits, torch.zeros_like(targets))
+    return _results(loss, own, others, negatives)
 
 
 @full_precision
@@ -206,8 +213,7 @@ def gbce(
         return _nothing(torch.cat([own[:, None], others], dim=1))
     beta = rate * (calibration * (1 - 1 / rate) + 1 / rate)
     loss = beta * F.softplus(-own) + F.softplus(others).sum(1)
-    right = (own.detach() > others.detach().amax(1)).float().mean()
-    return _results(loss.mean() / (len(negatives) + 1), right, negatives)
+    return _results(loss.mean() / (len(negatives) + 1), own, others, negatives)
 
 
 def _logits(
@@ -223,9 +229,10 @@ def _logits(
     return own, others
 
 
-def _results(loss: Tensor, right: Tensor, negatives: Tensor) -> dict[str, Tensor]:
+def _results(loss: Tensor, own: Tensor, others: Tensor, negatives: Tensor) -> dict[str, Tensor]:
+    right = (own.detach() > others.detach().amax(1)).float().mean()
     chance = loss.new_tensor(1 / (len(negatives) + 1)).detach()
-    return {"loss": loss, "accuracy": right.detach(), "accuracy_chance": chance}
+    return {"loss": loss, "accuracy": right, "accuracy_chance": chance}
 
 
 def _nothing(logits: Tensor) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from headstart.data.audit import Audit
+from headstart.data.audit import Audit, set_aside
 from headstart.data.store import stream
 from headstart.downstream.interactions.catalogue import Catalogue, catalogue_of, typed_items
 from headstart.downstream.interactions.choice import restored
@@ -197,13 +197,22 @@ def _users(
             )
         return [("new user", typed)]
     if plan.users is not None:
-        records = opened.modality.read([plan.users], plan, Audit())
+        audit = Audit()
+        records = opened.modality.read([plan.users], plan, audit)
+        if audit.reasons:
+            notes.append(set_aside(audit.summary()))
         return list(zip(records["id"], records["items"], strict=True))
     records_or_none = sources()
     if records_or_none is None:
         raise HeadstartError(f"{notes[-1]} Name the items with --history instead.")
     names = list(stream(records_or_none, "id"))
     user = name_of(plan.user) or ""
+    if user not in names:
+        visits = [name for name in names if name.startswith(f"{user}#")]
+        numbers = [int(end) for name in visits if (end := name[len(user) + 1 :]).isdecimal()]
+        if numbers:  # the run reads sessions; the latest is the one that goes on
+            user = f"{user}#{max(numbers)}"
+            notes.append(f"{user} is the latest of {len(numbers):,} sessions of this user.")
     if user not in names:
         raise HeadstartError(
             f"no user {user!r} is in the sources of the run; name the items of a new one with "

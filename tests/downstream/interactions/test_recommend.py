@@ -106,3 +106,18 @@ def test_a_list_of_different_items_takes_one_of_each_kind() -> None:
     pool = np.arange(3)
     assert _best(scores, pool, 2, 0.0, table).tolist() == [0, 1]
     assert _best(scores, pool, 2, 0.6, table).tolist() == [0, 2]
+
+
+def test_a_user_who_has_had_everything_is_named(run: Path) -> None:
+    every = ",".join(f"i{number}" for number in range(30))
+    found = hs.recommend(str(run), history=every, top=3, reasons=True)
+    assert items(found) == []
+    assert "new user: no item is left to recommend" in str(found)
+
+
+def test_rows_of_a_file_of_users_that_are_set_aside_are_said(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "users.csv"
+    path.write_text("user_id,item_id,timestamp\na,i4,1\na,i5,2\na,i6,\n")
+    found = hs.recommend(str(run), users=str(path), top=1)
+    assert items(found) == ["i6"]
+    assert "it has no time, and others have one" in str(found)

@@ -34,6 +34,7 @@ from headstart.downstream.interactions.split import NEVER, Division, divided
 from headstart.errors import HeadstartError
 from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.protocols import OpenedRun, Protocol
+from headstart.evaluation.report.cost import seconds_of
 from headstart.evaluation.report.reproduce import command, versions
 from headstart.files import write_json
 from headstart.modalities.interactions.processor import ItemProcessor
@@ -48,8 +49,10 @@ if TYPE_CHECKING:
     from headstart.modalities.interactions.options import InteractionOptions
     from headstart.modalities.interactions.rankers import Ranker
 
-#: Minutes in which the alternatives are tuned by default.
-TUNED = 2.0
+#: Least seconds in which the alternatives are tuned by default; else as long as the pre-training.
+TUNED = 120.0
+#: Share of tested items at the time of the one before from which it is said.
+_TIED = 0.01
 
 
 class NextItemOptions(Options):
@@ -85,9 +88,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
         f"ranking all {len(processor.names):,} items for {len(parts.users):,} "
         f"{'sessions' if parts.sessions else 'users'}"
     )
-    budget = config.alternatives_budget
-    minutes = TUNED if budget == "auto" else Budget.parse(budget).amount
-    others = tuned(parts, 60 * minutes, keep_seen, opened.say, notes)
+    others = tuned(parts, _seconds(opened.run, config), keep_seen, opened.say, notes)
     later = refitted(others, parts, notes) if chosen.fit == "validation" else {}
     validating = parts.validating
     validation = Validation.of(validating.histories, validating.items, parts.train.count, keep_seen)
@@ -154,6 +155,13 @@ _FITTED = {
     "validation": "the network on the training part, the simple alternatives on the items that "
     "validate as well; their settings were chosen before",
 }
+
+
+def _seconds(run: RunFolder, config: EvaluateConfig) -> float:
+    """Return for how long the alternatives may be tuned: as long as the network was trained."""
+    if config.alternatives_budget != "auto":
+        return 60 * Budget.parse(config.alternatives_budget).amount
+    return max(TUNED, seconds_of(run.metrics()))
 
 
 def _is_mixed(blend: Blend, network: Ranker) -> bool:
@@ -227,10 +235,21 @@ def _remarks(parts: Division, options: InteractionOptions, chosen: NextItemOptio
         )
         if had:
             found.append(
-                f"{had:,} of {len(items):,} tested items are in the history before them, which is "
-                "removed from the lists, and count as missed; where users come back to what they "
-                "know, pre-train with interactions.seen=keep."
+                f"{had:,} of {len(items):,} tested items stand in the history before them already. "
+                "Lists leave the history out, so that these count as missed; where users come back "
+                "to what they know, pre-train with interactions.seen=keep."
             )
+    if parts.tied >= _TIED:
+        found.append(
+            f"{parts.tied:.1%} of the tested items have the time of the item before them, so that "
+            "only the order of the file, or chance, says which of them comes next "
+            "(interactions.ties)."
+        )
+    if options.least_users > 1 or options.least_events > 1:
+        found.append(
+            "Rare users and items were left out by all events, those that are tested included, as "
+            "is usual (interactions.least_users and least_events)."
+        )
     if options.hold_out == "last":
         found.append(
             "The last items of users are held out at different times, so that what others did "

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from headstart.data.audit import Audit
+from headstart.data.audit import Audit, set_aside
 from headstart.data.store import stream
 from headstart.downstream.interactions.catalogue import Catalogue, catalogue_of, typed_items
 from headstart.downstream.interactions.choice import restored
 from headstart.downstream.interactions.cold import WithNew
 from headstart.downstream.interactions.network import network_of
 from headstart.downstream.interactions.reasons import reasons_of
+from headstart.downstream.interactions.split import known_sequences
 from headstart.errors import HeadstartError, nearest
 from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.ranking import top
 from headstart.modalities.interactions.ids import likely, name_of
-from headstart.modalities.interactions.processor import FIRST, ItemProcessor
-from headstart.modalities.interactions.sequences import Sequences
+from headstart.modalities.interactions.processor import ItemProcessor
 from headstart.modalities.interactions.timed import TimedHistories
 from headstart.outputs import store_of
 from headstart.pages.result import Result
@@ -128,7 +128,7 @@ def recommend(
     allowed = _allowed(plan, catalogue)
     keep_seen = (options.seen if plan.seen == "auto" else plan.seen) == "keep"
     rows: list[dict[str, Any]] = []
-    unknown = 0
+    unknown, without = 0, list[str]()
     at_once = max(1, min(_ROWS, _CELLS // len(catalogue.names)))
     for start in range(0, len(users), at_once):
         some = users[start : start + at_once]
@@ -142,8 +142,16 @@ def recommend(
         pools = top(scores, None if keep_seen else histories, pool)
         for user, history, row, found in zip(some, histories, scores, pools, strict=True):
             best = _best(row, found[found >= 0], plan.top, plan.diversity, vectors)
+            without += [] if len(best) else [user.name]
             why = reasons_of(ranker, history, best) if plan.reasons else None
             rows += _listed(user.name, best, row, why, catalogue)
+    if without:
+        first, *more = without
+        others = f" and {len(more):,} more" if more else ""
+        notes.append(
+            f"{first}{others}: no item is left to recommend, as all are in the history or are not "
+            "allowed; `--seen keep` leaves the history in the lists."
+        )
     if unknown:
         items = "1 item" if unknown == 1 else f"{unknown:,} items"
         notes.append(f"{items} of the histories not in the catalogue of the run, and left out.")
@@ -203,13 +211,22 @@ def _users(
             )
         return [_User("new user", typed)]
     if plan.users is not None:
-        records = opened.modality.read([plan.users], plan, Audit())
+        audit = Audit()
+        records = opened.modality.read([plan.users], plan, audit)
+        if audit.reasons:
+            notes.append(set_aside(audit.summary()))
         return _read(records)
     records_or_none = sources()
     if records_or_none is None:
         raise HeadstartError(f"{notes[-1]} Name the items with --history instead.")
     names = list(stream(records_or_none, "id"))
     user = name_of(plan.user) or ""
+    if user not in names:
+        visits = [name for name in names if name.startswith(f"{user}#")]
+        numbers = [int(end) for name in visits if (end := name[len(user) + 1 :]).isdecimal()]
+        if numbers:  # the run reads sessions; the latest is the one that goes on
+            user = f"{user}#{max(numbers)}"
+            notes.append(f"{user} is the latest of {len(numbers):,} sessions of this user.")
     if user not in names:
         raise HeadstartError(
             f"no user {user!r} is in the sources of the run; name the items of a new one with "
@@ -265,11 +282,14 @@ def _ranker(
     if records is None:
         notes.append("The network ranks alone, as the alternative beside it needs these sources.")
         return network
-    ids, offsets = processor.encoded(records)
-    before = np.concatenate([[0], np.cumsum(ids >= FIRST)])
-    known = Sequences(ids[ids >= FIRST] - FIRST, before[offsets], len(processor.names))
     with opening(file, "make it again with `headstart evaluate`"):
-        return restored(chosen.get("parts", []), network, known, notes.append)
+        known = known_sequences(records, processor)
+        both = restored(chosen.get("parts", []), network, known, notes.append)
+    notes.append(
+        "What stands beside the network is fitted on all events of the sources, those that "
+        "`evaluate` held out included; the network is as it was trained."
+    )
+    return both
 
 
 def _allowed(plan: RecommendConfig, catalogue: Catalogue) -> np.ndarray:

@@ -48,6 +48,7 @@ class Division(NamedTuple):
         users: names of the tested users, or of their sessions.
         validating, testing: what is ranked; ``users`` are those of ``testing``.
         sessions: whether whole sessions are held out, and no part of them is in ``train``.
+        tied: share of the tested items that have the time of the item before them.
     """
 
     train: Sequences
@@ -56,6 +57,7 @@ class Division(NamedTuple):
     validating: Ranked
     testing: Ranked
     sessions: bool
+    tied: float
 
 
 def divided(records: Dataset, processor: ItemProcessor, options: InteractionOptions) -> Division:
@@ -88,6 +90,7 @@ def divided(records: Dataset, processor: ItemProcessor, options: InteractionOpti
         _ranked(held.validating, codes, offsets, every),
         _ranked(held.testing, codes, offsets, every),
         options.hold_out == "session",
+        _tied(held.testing, offsets, times),
     )
 
 
@@ -101,6 +104,21 @@ _NOTHING = {
     "session": "no session that is held out has two items, so that none comes next; set "
     "interactions.session_gap to more seconds, or pre-train with interactions.hold_out=last.",
 }
+
+
+def known_sequences(records: Dataset, processor: ItemProcessor) -> Sequences:
+    """Return the known items of all records, with what is held out."""
+    ids, offsets = processor.encoded(records)
+    codes = np.where(ids < FIRST, NEVER, ids - FIRST).astype(np.int32)
+    return _first(codes, offsets, np.diff(offsets), processor, _times(records))
+
+
+def _tied(targets: Targets, offsets: np.ndarray, times: np.ndarray | None) -> float:
+    """Return the share of targets that have the time of the item before them."""
+    if times is None:
+        return 0.0
+    spots = offsets[targets.records] + targets.positions
+    return float((times[spots] == times[spots - 1]).mean())
 
 
 def _times(records: Dataset) -> np.ndarray | None:

@@ -23,6 +23,7 @@ from headstart.data.lines import chunks, lines
 from headstart.data.streams import unpacked_name
 from headstart.data.times import moment
 from headstart.modalities.interactions.ids import ITEM_NAMES, name_of
+from headstart.modalities.interactions.known_users import matches
 from headstart.modalities.interactions.survey import survey
 
 if TYPE_CHECKING:
@@ -299,9 +300,7 @@ def _none_repeat(records: Dataset, audit: Audit) -> int:
     return 0
 
 
-def _content(
-    fields: tuple[Field, ...], parts: tuple[Field, ...] = (), repeats: Any = None
-) -> Content:
+def _content(fields: tuple[Field, ...], parts: tuple[Field, ...] = (), **others: Any) -> Content:
     return Content(
         name="interactions",
         noun="sequences",
@@ -318,10 +317,10 @@ def _content(
         readers={".txt": read_lines},
         recognises=_recognises,
         digests=digests,
-        repeats=repeats,
         survey=survey,
         export=_export,
         rows=8192,
+        **others,
     )
 
 
@@ -349,4 +348,5 @@ INTERACTIONS = _content(
         ),
     ),
     parts=ROWS,
+    matches=matches,
 )

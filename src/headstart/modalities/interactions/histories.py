@@ -293,8 +293,9 @@ def _cored(events: Events, audit: Audit, options: InteractionOptions) -> Events:
         events = events.select(enough)
     if not len(events.users):
         raise HeadstartError(
-            f"no event is left where each user has {options.least_events:,} events and each item "
-            f"{options.least_users:,} users; lower interactions.least_events or least_users."
+            f"no event is left where each user has {options.least_events:,} or more events and "
+            f"each item {options.least_users:,} or more users; lower interactions.least_events or "
+            "least_users."
         )
     if len(events.users) < before:
         audit.notes.append(

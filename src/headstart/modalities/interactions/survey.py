@@ -11,6 +11,7 @@ from headstart.data.content import Effort
 from headstart.data.store import stream
 from headstart.data.survey import NAMED, in_words, quantiles
 from headstart.modalities.interactions.item_table import ItemTable, note_table, table_of
+from headstart.modalities.interactions.lists import lists_of
 from headstart.pages.tables import Table
 
 if TYPE_CHECKING:
@@ -18,8 +19,15 @@ if TYPE_CHECKING:
 
     from headstart.data.audit import Audit
 
-#: So many times the median length, and at least so many events, look like a program.
-_TIMES, _EVENTS = 50, 500
+#: So many times the median length, and at least so many events, look like a program; and so do more
+#: events in a minute.
+_TIMES, _EVENTS, _A_MINUTE = 50, 500, 40
+#: Times from here on are seconds since 1970, of other clocks the unit is not known.
+_DATES = 1.5e8
+#: Share of events that come back to an item from which the lists that leave it out are doubtful.
+_BACK = 0.1
+#: Users that are named in a note.
+_SHOWN = 3
 
 
 def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
@@ -28,13 +36,15 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
     counts: Counter[str] = Counter()
     names: list[str] = []
     median = 0.0
+    again = 0
     for index, items in enumerate(stream(records, "items")):
         lengths[index] = len(items)
         counts.update(items)
+        again += len(items) - len(set(items))
     if len(lengths):
         median = float(np.median(lengths))
         bound = max(_EVENTS, _TIMES * median)
-        names = [records[int(index)]["id"] for index in np.flatnonzero(lengths > bound)[:3]]
+        names = [records[int(index)]["id"] for index in np.flatnonzero(lengths > bound)]
     facts = audit.findings.setdefault("facts", {})
     facts["events in all"] = f"{int(lengths.sum()):,}"
     facts["items"] = f"{len(counts):,}"
@@ -43,6 +53,13 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
         facts["items with one event"] = f"{once:,} ({once / len(counts):.1%})"
         facts["users with one event"] = f"{int((lengths < 2).sum()):,} ({(lengths < 2).mean():.1%})"
         facts["events of the commonest tenth of items"] = f"{_share_of_top(counts):.1%}"
+        back = again / lengths.sum()
+        facts["events of an item that the user had before"] = f"{again:,} ({back:.1%})"
+        if back >= _BACK and effort.options.seen == "remove":
+            audit.notes.append(
+                f"{back:.1%} of the events come back to an item that the user had before; lists "
+                "leave such items out: pre-train with interactions.seen=keep to recommend them."
+            )
     audit.findings["lengths"] = {"unit": "events", "quantiles": quantiles(lengths)}
     table = table_of(effort.options)
     if counts:
@@ -52,11 +69,37 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
         ]
     if table is not None:
         note_table(table, counts, effort.options.item_table, audit)
+    fast = _fast(records)
+    if fast:
+        audit.notes.append(
+            f"{_listed(fast)}: more than {_A_MINUTE} events within a minute; such a user may be a "
+            "program, or the events were written together."
+        )
     if names:
         audit.notes.append(
-            f"{', '.join(names)}: more than {int(bound):,} events, {_TIMES} times the median and "
+            f"{_listed(names)}: more than {int(bound):,} events, {_TIMES} times the median and "
             "more; such a user may be a program or a shared account."
         )
+
+
+def _listed(names: list[str]) -> str:
+    """Return the first users, and how many more there are."""
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
+
+
+def _fast(records: Dataset) -> list[str]:
+    """Return the users with more events within a minute than anybody can choose."""
+    if "times" not in records.column_names or records.data.column("times").null_count:
+        return []
+    times = lists_of(records, "times")
+    when = np.asarray(times.values)
+    if not len(when) or np.median(when) < _DATES:
+        return []
+    apart = when[_A_MINUTE:] - when[:-_A_MINUTE] < 60
+    owner = np.repeat(np.arange(len(records)), times.lengths)
+    quick = apart & (owner[_A_MINUTE:] == owner[:-_A_MINUTE])
+    return [records[int(row)]["id"] for row in np.unique(owner[_A_MINUTE:][quick])]
 
 
 def _commonest(counts: Counter[str], table: ItemTable | None) -> Table:

@@ -289,7 +289,8 @@ def _read(file: str, state: int, columns: tuple[tuple[str, str], ...]) -> ItemTa
     audit.notes = list(map(_with_options, audit.notes))
     if "item" not in records.column_names or all(name is None for name in records["item"]):
         raise HeadstartError(
-            f"{file} has no column of items; name it with --set interactions.item=COLUMN."
+            f"{file} has no column of items; name it with --set interactions.item=COLUMN, or give "
+            "the file a first row of names if it has none."
         )
     found: dict[str, Item] = {}
     doubles = 0
@@ -361,6 +362,11 @@ def note_table(table: ItemTable, events: Counter[str], where: str, audit: Audit)
         said.append(f"{set_aside} ({count:,}: {reason})")
     if said:
         audit.notes.append(f"{name}: {'; '.join(said)}.")
+    if not any(row.title or row.text or row.categories for row in table.items.values()):
+        audit.notes.append(
+            f"{name} has no column that is known for titles, texts or categories; name one with "
+            "--set interactions.title=COLUMN."
+        )
     if events and len(missing) == len(events):
         audit.notes.append(
             f"{name} knows none of the items, such as {missing[0]!r}; name the column of the same "

@@ -110,6 +110,13 @@ def test_items_of_the_table_without_events_are_recommended_when_asked_for(run: P
     assert "shelf" not in {row["item"] for row in seen}
 
 
+def test_a_run_goes_on_with_its_table_and_its_size(run: Path, shop: Path, tmp_path: Path) -> None:
+    out = tmp_path / "on"
+    events = str(shop / "events.csv")
+    hs.pretrain(events, out=str(out), encoder=str(run), budget="2steps", tracker="none")
+    assert rows(hs.recommend(str(out), history="4", top=1))[0]["title"].startswith("Thing")  # type: ignore[attr-defined]
+
+
 def test_where_nothing_can_be_learned_it_is_said(run: Path, shop: Path, tmp_path: Path) -> None:
     with pytest.raises(HeadstartError, match="no new items to rank"):
         hs.recommend(str(run), history="3", among="new")

@@ -161,3 +161,31 @@ def test_the_map_is_a_ridge_regression_whose_penalty_fits() -> None:
     noise = rng.normal(size=(200, 3))
     nothing = map_features(features, noise, np.full(200, 50), new)
     assert np.abs(nothing - noise.mean(0)).max() < 0.3, "what cannot be learned is the mean"
+
+
+def test_an_encoder_of_texts_reads_what_is_said(run: Path, shop: Path, tmp_path: Path) -> None:
+    new = str(shop / "new.csv")
+    with pytest.raises(HeadstartError, match="what is said of items is text"):
+        hs.recommend(str(run), history="2", new_items=new, items_encoder=str(run))
+    texts = [
+        f"a {word} in the {kind}" for word in ("spade", "flute", "rose") for kind in KINDS
+    ] * 20
+    hs.pretrain(
+        texts, out=str(tmp_path / "words"), encoder="light", budget="5steps", tracker="none"
+    )
+    found = hs.recommend(
+        str(run), history="2", new_items=new, items_encoder=str(tmp_path / "words"), among="new"
+    )
+    assert rows(found)[0]["item"] == "n0"
+
+
+def test_columns_of_new_items_are_named(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("nr,heading,kind\nn0,A spade,garden\nn1,A flute,music\n")
+    with pytest.raises(HeadstartError, match=r"no column of items.*columns.*item"):
+        hs.recommend(str(run), history="2", new_items=str(path))
+    named = {"item": "nr", "title": "heading", "category": "kind"}
+    found = hs.recommend(str(run), history="2", new_items=str(path), among="new", columns=named)
+    assert [row["title"] for row in rows(found)] == ["A spade", "A flute"]
+    with pytest.raises(HeadstartError, match="'colour' is nothing that is read here"):
+        hs.recommend(str(run), history="2", columns={"colour": "kind"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -54,15 +55,16 @@ def run(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "tastes"
     table = shop / "moved.csv"
     shutil.copy(shop / "items.csv", table)
-    hs.pretrain(
-        str(shop / "events.csv"),
-        out=str(out),
-        budget="120steps",
-        tracker="none",
-        batch_size=16,
-        encoder_options={"width": 32, "layers": 1, "heads": 2},
-        modality_options={"interactions": {"item_table": str(table)}},
-    )
+    with chdir(shop):
+        hs.pretrain(
+            str(shop / "events.csv"),
+            out=str(out),
+            budget="120steps",
+            tracker="none",
+            batch_size=16,
+            encoder_options={"width": 32, "layers": 1, "heads": 2},
+            modality_options={"interactions": {"item_table": table.name}},
+        )
     table.unlink()
     return out
 
@@ -74,6 +76,14 @@ def test_titles_are_shown_beside_ids(run: Path) -> None:
     assert set(first["reason_titles"]) <= {"Thing, 4", "Thing, 6"}  # type: ignore[arg-type]
     assert f"{first['item']} Thing, {first['item']}" in str(found)
     assert "new" not in first
+
+
+def test_a_run_records_where_its_table_lay(run: Path, shop: Path) -> None:
+    import yaml
+
+    recorded = yaml.safe_load((run / "config.yaml").read_text())["options"]
+    table = recorded["modality_options"]["interactions"]["item_table"]
+    assert table == str(shop / "moved.csv")
 
 
 def test_a_run_says_in_its_audit_what_the_table_knows(run: Path) -> None:

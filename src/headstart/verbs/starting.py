@@ -225,7 +225,8 @@ def located(plan: Plan) -> Plan:
     for name in _GROUPS:
         if value := getattr(plan, name, None):
             found[name] = _with_paths(value)
-    for kind, given in found.get("modality_options", {}).items():
+    chosen: dict[str, dict[str, Any]] = found.get("modality_options", {})
+    for kind, given in chosen.items():
         if kind in MODALITIES:  # an option that names data is a path without any slash, too
             named = {*data_options(MODALITIES[kind].Options)} & given.keys()
             given |= {each: _full(given[each]) for each in named if given[each]}

@@ -71,10 +71,13 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         objectives = {}
         defaults = Defaults((), defaults.encoder, defaults.length)
     encoder = defaults.encoder
-    options = {**defaults.encoder_options, **config.encoder_options}
+    kind = kind_of(encoder)
+    # An encoder that goes on has its size already, and not every kind has every option.
+    own = kind.Options.model_fields if kind else {}
+    usual = {name: value for name, value in defaults.encoder_options.items() if name in own}
+    options = {**usual, **config.encoder_options}
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in objectives))
     packed = all(OBJECTIVES[name].layout == "packed" for name in objectives)
-    kind = kind_of(encoder)
     if kind:
         if "dropout" in needs and "dropout" in kind.Options.model_fields:
             options.setdefault("dropout", 0.1)

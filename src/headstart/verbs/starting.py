@@ -207,6 +207,7 @@ def _reopened(verb: str, model: type[Plan], run: RunFolder, values: Mapping[str,
 def located(plan: Plan) -> Plan:
     """Return options whose files and folders have their full paths."""
     from headstart.encoders import ENCODERS
+    from headstart.modalities import MODALITIES
 
     found: dict[str, Any] = {}
     for name in data_options(type(plan)):
@@ -224,6 +225,11 @@ def located(plan: Plan) -> Plan:
     for name in _GROUPS:
         if value := getattr(plan, name, None):
             found[name] = _with_paths(value)
+    chosen: dict[str, dict[str, Any]] = found.get("modality_options", {})
+    for kind, given in chosen.items():
+        if kind in MODALITIES:  # an option that names data is a path without any slash, too
+            named = {*data_options(MODALITIES[kind].Options)} & given.keys()
+            given |= {each: _full(given[each]) for each in named if given[each]}
     return plan.model_copy(update=found)
 
 

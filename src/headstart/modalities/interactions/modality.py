@@ -16,7 +16,7 @@ from headstart.files import scratch
 from headstart.modalities import Baseline, Defaults, Modality, Preview, Request
 from headstart.modalities.interactions.content import INTERACTIONS, ROW, names_in
 from headstart.modalities.interactions.ids import name_of
-from headstart.modalities.interactions.item_table import check_item_table, table_of
+from headstart.modalities.interactions.item_table import ItemTable, check_item_table, table_of
 from headstart.modalities.interactions.options import InteractionOptions
 from headstart.pages.markup import cut
 
@@ -199,8 +199,12 @@ class InteractionsModality(Modality):
     # -- what it looks like, and what it is compared with ----------------------------------------
 
     def preview(self, records: Dataset, side: int) -> list[Preview]:
-        """Return the latest items of each sequence, in the order of time."""
-        return [Preview(_latest(items) or "(empty)") for items in records["items"]]
+        """Return the latest items of each sequence, in the order of time, by title if known."""
+        table = table_of(self.options) if self.folder is None else ItemTable.load(self.folder)
+        if table is None:
+            return [Preview(_latest(items) or "(empty)") for items in records["items"]]
+        titled = (list(map(table.title_of, items)) for items in records["items"])
+        return [Preview(_latest(items, " · ") or "(empty)") for items in titled]
 
     def baselines(
         self,
@@ -218,11 +222,11 @@ class InteractionsModality(Modality):
         return bags(background, train, test, seed=seed)
 
 
-def _latest(items: list[str]) -> str:
+def _latest(items: list[str], between: str = " ") -> str:
     """Return as many of the last items as a preview has room for."""
     shown: list[str] = []
     for item in reversed(items):
-        if sum(map(len, shown)) + len(shown) + len(item) > LETTERS:
-            return " ".join(["...", *reversed(shown)]) if shown else cut(item, LETTERS)
+        if sum(map(len, shown)) + len(between) * len(shown) + len(item) > LETTERS:
+            return between.join(["...", *reversed(shown)]) if shown else cut(item, LETTERS)
         shown.append(item)
-    return " ".join(reversed(shown))
+    return between.join(reversed(shown))

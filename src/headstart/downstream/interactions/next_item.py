@@ -80,7 +80,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
     processor = cast(ItemProcessor, opened.processor)
     notes: list[str] = []
     audit = Audit()
-    rivals = other_networks(config.against, opened, processor, notes)
+    networks = other_networks(config.against, opened, processor, notes)
     records = _records(opened, config, audit, notes)
     parts = divided(records, processor, options)
     keep_seen = options.seen == "keep"
@@ -100,7 +100,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
     compared: list[tuple[Ranker, str]] = [
         (network, "network"),
         *((each, "alternative") for each in others),
-        *((each, "other") for each in rivals),
+        *((each, "other") for each in networks),
         *([(blend, "blend")] if blend else []),
     ]
     candidates = [

@@ -1,6 +1,7 @@
 """All damaged run folders, odd option values and odd inputs: is each answered by one sentence?
 
-    python benchmarks/robustness_inputs.py [damages] [values] [inputs] [--cases N] [--out FOLDER]
+    python benchmarks/robustness_inputs.py [damages] [values] [inputs] [events] [--cases N]
+        [--out FOLDER]
 
 `make test` runs a sample of the same generators, which lie in tests/robustness. Each case is one
 command in this process on tiny runs. An answer is right if it exits with 0, 1 or 2 within a minute,
@@ -28,12 +29,15 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "robustness"))
 
 import damages
+import events
 import inputs
 import tiny_runs
 import values
 from calling import Answer, call, files_in
 from setting import announce
 
+#: Odd tables of events.
+EVENTS = 2000
 #: A case, the command that it gives in an empty folder, and whether it may not be refused.
 Prepare = Callable[[Any, Path], list[str]]
 
@@ -43,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("kinds", nargs="*", default=["damages", "values", "inputs"])
+    parser.add_argument("kinds", nargs="*", default=["damages", "values", "inputs", "events"])
     parser.add_argument("--cases", type=int, help="cases of each kind; all by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="case to begin with, of each kind")
@@ -68,6 +72,7 @@ def main() -> None:
             ),
             "values": (values.cases(), of_value),
             "inputs": (inputs.cases(), lambda case, scratch: case.prepared(runs, scratch)),
+            "events": (events.cases(EVENTS), lambda case, scratch: case.prepared(scratch)),
         }
         with open(options.out / "answers.jsonl", "w", encoding="utf-8") as log:
             for kind in options.kinds:

@@ -114,3 +114,16 @@ def test_an_encoder_that_has_learned_keeps_its_vectors(tmp_path):
     given = {**SMALL, "encoder_options": {}, "encoder": str(first.folder)}
     with pytest.raises(HeadstartError, match="has its token vectors already"):
         hs.pretrain(source, out=str(tmp_path / "second"), embeddings="counts", **given)
+
+
+def test_a_single_entry_that_is_known_leaves_numbers(tmp_path):
+    """Of one value there is no deviation, and no division by it."""
+    (tmp_path / "texts.txt").write_text("red fox\nlazy dog\n")
+    run = hs.pretrain(str(tmp_path / "texts.txt"), out=str(tmp_path / "run"), **SMALL)
+    encoder = open_encoder(run.encoder)
+    vectors = np.zeros(tuple(table(encoder).shape), dtype=np.float32)
+    vectors[4, 2] = 0.5
+    np.save(tmp_path / "vectors.npy", vectors)
+    take_counts(encoder, tmp_path)
+    assert torch.isfinite(table(encoder)).all()
+    assert 0 < float(table(encoder)[4, 2].detach()) < 1

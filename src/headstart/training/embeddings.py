@@ -107,5 +107,6 @@ def table(encoder: Any) -> Tensor:
 
 
 def _scaled(source: Tensor, target: Tensor) -> Tensor:
-    # The network expects entries with the deviation of its own initialisation.
-    return source * (target.std() / source.std().clamp(min=1e-8))
+    # The network expects entries with the deviation of its own initialisation; one entry has none.
+    deviation = source.std() if source.numel() > 1 else source.abs().sum()
+    return source * (target.std() / deviation.clamp(min=1e-8))

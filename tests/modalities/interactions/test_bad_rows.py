@@ -154,3 +154,9 @@ def test_a_scale_that_is_upside_down_is_seen(tmp_path: Path) -> None:
     assert noted(read(path, least_value=3)[1], "upside down")
     counts = pa.chunked_array([np.random.default_rng(0).geometric(0.05, 4000).astype(float)])
     assert not upside_down(names, counts)  # numbers of plays are no scale
+
+
+def test_where_every_row_is_set_aside_the_commonest_reason_is_said(tmp_path: Path) -> None:
+    rows = ["a,,1", "b,,2", ",1,", "a,2,"]
+    with pytest.raises(HeadstartError, match=r"no row is an event: it has no item \(2 rows\)"):
+        read(csv(tmp_path / "events.csv", *rows))

@@ -90,6 +90,15 @@ def test_sessions_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
         divided(records, hold_out="session")
 
 
+def test_lists_of_a_user_are_sessions(tmp_path: Path) -> None:
+    rows = ('a,"1,2",10', 'a,"5,6,7",30', 'a,"3,4",20', 'b,"1,2",5')
+    records = read(tmp_path / "lists.csv", rows, "user,items,time", hold_out="session")
+    found = divided(records, hold_out="session")
+    assert trained(found) == {"a#1": ["1", "2"], "b#1": ["1", "2"]}
+    assert ranked(records, found.validating) == [("a#2", ["3"], "4")]
+    assert ranked(records, found.testing) == [("a#3", ["5"], "6"), ("a#3", ["5", "6"], "7")]
+
+
 def test_a_very_long_session_is_ranked_in_part() -> None:
     items = [["1", "2"], ["1", "2"], [str(n) for n in range(5000)]]
     records = Dataset.from_dict({"id": ["a#1", "a#2", "a#3"], "items": items})

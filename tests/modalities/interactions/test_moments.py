@@ -59,8 +59,9 @@ def test_other_clocks_stay_as_they_are(times: list[float]) -> None:
 
 
 def test_a_few_numbers_among_dates_are_strange_and_many_are_refused() -> None:
-    few = np.concatenate([MAY + np.arange(500), [0]])
+    few = np.concatenate([MAY + np.arange(500), [12]])
     assert np.flatnonzero(in_one_unit(few).strange).tolist() == [500]
+    assert np.flatnonzero(in_one_unit(np.array([0, MAY, -1])).strange).tolist() == [0, 2]
     with pytest.raises(HeadstartError, match=r"numbers such as 3,.*such as 1714700000;.*--column"):
         in_one_unit(np.array([MAY, 3, 5]))
 

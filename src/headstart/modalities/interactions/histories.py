@@ -97,7 +97,7 @@ def events_of(table: pa.Table, audit: Audit, options: InteractionOptions) -> Eve
     Rows that are neither are quarantined. They are in the order of the rows.
 
     Raises:
-        HeadstartError: no row is an event, or some have a time and others do not.
+        HeadstartError: no row is an event.
     """
     columns = {field.name: _column(table, field) for field in ROWS}
     given = {name: np.asarray(pc.is_valid(column)) for name, column in columns.items()}
@@ -112,6 +112,12 @@ def events_of(table: pa.Table, audit: Audit, options: InteractionOptions) -> Eve
     if timed:
         faults.append(("it has no time, and others have one", ~given["time"]))
     kept = _set_aside(faults, table["id"], audit)
+    if not kept.any():
+        (reason, count), *_ = audit.reasons.most_common(1)
+        raise HeadstartError(
+            f"no row is an event: {reason} ({count:,} rows); check which columns are read, and "
+            "name others with --column user=COLUMN, item=COLUMN or time=COLUMN."
+        )
     if options.least_value is not None:
         kept = _valued(kept, columns["value"], options.least_value, audit)
     found = pa.table({"id": table["id"], **columns})
@@ -244,7 +250,7 @@ def _valued(kept: np.ndarray, values: pa.ChunkedArray, least: float, audit: Audi
     )
     if not left.any():
         raise HeadstartError(
-            f"no event has a value of {least:g} or more; lower interactions.least_value."
+            f"no event has a value of {least:g} or more; set interactions.least_value to less."
         )
     return left
 
@@ -294,8 +300,8 @@ def _cored(events: Events, audit: Audit, options: InteractionOptions) -> Events:
     if not len(events.users):
         raise HeadstartError(
             f"no event is left where each user has {options.least_events:,} or more events and "
-            f"each item {options.least_users:,} or more users; lower interactions.least_events or "
-            "least_users."
+            f"each item {options.least_users:,} or more users; set interactions.least_events or "
+            "least_users to less."
         )
     if len(events.users) < before:
         audit.notes.append(

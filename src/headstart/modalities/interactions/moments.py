@@ -64,8 +64,11 @@ def in_one_unit(times: np.ndarray) -> Moments:
         if (dated | years)[known].mean() >= _MOST:
             times, dated = _with_years(times, years, notes), dated | years
     others = known & ~dated
-    if dated[known].mean() >= _MOST:
+    # What many programs write where there is no time.
+    sure = known & ~np.isin(times, (0, -1))
+    if dated.any() and dated[sure].mean() >= _MOST:
         return Moments(_scaled(times, unit, notes), others, notes)
+    others &= sure
     if dated[known].mean() > 1 - _MOST and (np.abs(times[others]) < _OTHER).mean() >= _MOST:
         raise HeadstartError(
             f"some times are numbers such as {times[others][0]:.15g}, and others dates or seconds "

@@ -39,6 +39,12 @@ def tidied(rows: Dataset, audit: Audit, options: InteractionOptions) -> pa.Table
     if not isinstance(table, pa.Table):
         table = pa.Table.from_batches([table])
     table = table.combine_chunks()
+    by_session = options.hold_out == "session" and options.session_gap is None
+    if by_session and not _has(table, "session") and _has(table, "items"):
+        # A list is a session of its own.
+        lists = pc.is_valid(table["items"])
+        nothing = pa.scalar(None, pa.string())
+        table = _set(table, "session", pc.if_else(lists, table["id"], nothing).combine_chunks())
     if not _has(table, "user") and _has(table, "session"):
         table = _set(table, "user", table["session"].combine_chunks())
     table = _without_gaps(_apart(table, audit), audit)
@@ -47,7 +53,7 @@ def tidied(rows: Dataset, audit: Audit, options: InteractionOptions) -> pa.Table
     _note_untimed(table, audit)
     if options.least_value is not None:
         _check_values(table, audit)
-    if options.hold_out == "session" and options.session_gap is None:
+    if by_session:
         table = _by_session(table, audit)
     return table
 

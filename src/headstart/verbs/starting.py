@@ -226,9 +226,9 @@ def located(plan: Plan) -> Plan:
         if value := getattr(plan, name, None):
             found[name] = _with_paths(value)
     chosen: dict[str, dict[str, Any]] = found.get("modality_options", {})
-    for kind, given in chosen.items():
-        if kind in MODALITIES:  # an option that names data is a path without any slash, too
-            named = {*data_options(MODALITIES[kind].Options)} & given.keys()
+    for modality, given in chosen.items():
+        if modality in MODALITIES:  # an option that names data is a path without any slash, too
+            named = {*data_options(MODALITIES[modality].Options)} & given.keys()
             given |= {each: _full(given[each]) for each in named if given[each]}
     return plan.model_copy(update=found)
 

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
 #: Items of a user that an encoder reads by default, and letters of a preview.
 LENGTH, LETTERS = 50, 160
-#: Blocks and width of the networks by default: a catalogue is no language.
-SMALL = {"layers": 2, "width": 128, "heads": 2}
+#: The networks by default: a catalogue is no language.
+SMALL = {"layers": 2, "width": 64, "heads": 2, "dropout": 0.5}
+#: Steps of an epoch, where a step has at least and at most so many rows.
+STEPS, FEWEST_ROWS, MOST_ROWS = 80, 16, 256
 
 
 class InteractionsModality(Modality):
@@ -137,16 +139,26 @@ class InteractionsModality(Modality):
     # -- from sequences to batches ---------------------------------------------------------------
 
     def defaults(self, request: Request) -> Defaults:
-        """Predict each next item with a causal transformer, as SASRec does."""
-        objectives, encoder = request.choose(
-            "clm",
-            "gpt",
-            objective_for={"modernbert": "mlm", "bert": "mlm"},
-            encoder_for={"mlm": "modernbert"},
-        )
-        longest = max(map(len, request.records["items"][:100_000]), default=1)
+        """Predict each next item from those before it, as SASRec does.
+
+        The network is small and its dropout high: most items are rare, and a network that overfits
+        ranks worse than the simple alternatives.
+        """
+        from headstart.modalities.interactions.lists import lists_of
+
+        objectives, encoder = request.choose("clm", "bert")
+        items = lists_of(request.records, "items")
+        longest = int(items.lengths.max(initial=1))
         length = request.length or min(LENGTH, max(4, longest))
-        return Defaults(objectives, encoder, length, encoder_options=SMALL)
+        steps = len(items.values) // (length * STEPS)
+        return Defaults(
+            objectives,
+            encoder,
+            length,
+            encoder_options=SMALL,
+            batch_size=min(MOST_ROWS, max(FEWEST_ROWS, steps)),
+            optimizer={"name": "adamw", "learning_rate": 2e-3},
+        )
 
     def fit(
         self,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headstart.claim import claimed, discard, place, replacement, take_place
-from headstart.config import FinetuneConfig, PretrainConfig
+from headstart.config import FinetuneConfig, Options, PretrainConfig
 from headstart.config.loading import differences, laid_over, validated
 from headstart.config.models import DISTILL
 from headstart.config.options import data_options, spelled_out
@@ -225,12 +225,15 @@ def located(plan: Plan) -> Plan:
     for name in _GROUPS:
         if value := getattr(plan, name, None):
             found[name] = _with_paths(value)
-    chosen: dict[str, dict[str, Any]] = found.get("modality_options", {})
-    for modality, given in chosen.items():
-        if modality in MODALITIES:  # an option that names data is a path without any slash, too
-            named = {*data_options(MODALITIES[modality].Options)} & given.keys()
-            given |= {each: _full(given[each]) for each in named if given[each]}
+    for kind, given in found.get("modality_options", {}).items():
+        if kind in MODALITIES:
+            given.update(_with_data(MODALITIES[kind].Options, given))
     return plan.model_copy(update=found)
+
+
+def _with_data(model: type[Options], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that name data, in full: they are paths without any slash, too."""
+    return {name: _full(given[name]) for name in data_options(model) if given.get(name)}
 
 
 def _with_paths(value: Any) -> Any:

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,9 +176,7 @@ def main() -> None:
         rounds = 0
         while rounds <= WARM + 2 or time.monotonic() - began < options.seconds:
             for name, (way, source) in batches.items():
-                way.step(
-                    lambda source=source: next(source), at_last if name == USUAL else at_all(draws)
-                )
+                way.step(partial(next, source), at_last if name == USUAL else at_all(draws))
             rounds += 1
             if time.monotonic() - began > options.seconds and rounds > WARM:
                 break

@@ -32,8 +32,9 @@ from setting import announce, data
 
 import headstart as hs
 from headstart.data.vectors import unit_length
+from headstart.downstream.interactions.catalogue import text_reader
 from headstart.downstream.interactions.cold import WithNew, map_features, map_to_items
-from headstart.downstream.interactions.item_features import features_of
+from headstart.downstream.interactions.item_features import Reader, features_of
 from headstart.downstream.interactions.network import network_of
 from headstart.encoders.opening import OpenedEncoder
 from headstart.modalities.interactions.item_table import Item, ItemTable
@@ -88,7 +89,7 @@ def ndcg(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def draw(
-    number: int, budget: str, table: ItemTable, rows: np.ndarray
+    number: int, budget: str, table: ItemTable, rows: np.ndarray, reader: Reader | None
 ) -> tuple[list[int], dict[str, np.ndarray]]:
     """Return the tested users of one draw, and the NDCG@10 of every candidate for each."""
     rng = np.random.default_rng(number)
@@ -113,7 +114,7 @@ def draw(
                 }
             },
         )
-        run = RunFolder.open(str(out))
+        run = RunFolder.open(str(out))  # all is read before the folder is gone
         opened = OpenedEncoder(run.require_encoder())
         processor = opened.processor
         assert isinstance(processor, ItemProcessor)
@@ -138,8 +139,14 @@ def draw(
         f"shown were taken, and of all new ones {right.mean():.1%}",
         flush=True,
     )
+    also = {}
+    if reader is not None:
+        found = map_to_items(network.vectors(), processor, table, held, reader)
+        both = WithNew(network, network.vectors(), found)
+        also["network, mapped with the encoder"] = both.scores(histories)[:, count:]
     candidates: dict[str, np.ndarray] = {
         "network, mapped": scores[:, count:],
+        **also,
         **_simple(known, histories, processor, table, held, right),
     }
     return users, {name: ndcg(np.asarray(each), right) for name, each in candidates.items()}
@@ -204,12 +211,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--budget", default="5min", help="for each network")
+    parser.add_argument("--items-encoder", help="of texts, which is measured beside TF-IDF alone")
     options = parser.parse_args()
+    reader = None if options.items_encoder is None else text_reader(options.items_encoder)
     announce("New items by their titles and genres")
     table, rows = movies(), events()
     found: dict[str, dict[int, list[float]]] = {}
     for number in range(options.draws):
-        drawn, figures = draw(number, options.budget, table, rows)
+        drawn, figures = draw(number, options.budget, table, rows, reader)
         for name, each in figures.items():
             for user, value in zip(drawn, each.tolist(), strict=True):
                 found.setdefault(name, {}).setdefault(user, []).append(value)

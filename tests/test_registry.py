@@ -202,7 +202,7 @@ def test_a_broken_package_stops_nobody_else(install: Install, tmp_path: Path) ->
     small = {"encoder": "light", "length": 16, "tracker": "none", "budget": "1steps"}
     assert hs.audit(str(source)).summary()["content"] == "text"
     assert hs.pretrain(str(source), out=str(tmp_path / "run"), **small).finished
-    with pytest.raises(HeadstartError, match=r"needs order.*contrast"):
+    with pytest.raises(HeadstartError, match=r"needs left to right and order.*contrast"):
         hs.pretrain(str(source), out=str(tmp_path / "no"), objective="clm", **small)
 
 

@@ -108,8 +108,12 @@ class Registry:
                     raise
 
     def near(self, name: str) -> bool:
-        """Return whether ``name`` looks like a misspelling of a known name."""
-        return name not in self and bool(nearest(name, self, _SIMILARITY))
+        """Return whether ``name`` looks like a misspelling of a known name.
+
+        The first letter is rarely wrong, and short names are alike by chance, as run and gru are.
+        """
+        found = () if name in self else nearest(name, self, _SIMILARITY)
+        return any(other[:1].lower() == name[:1].lower() for other in found)
 
     def package_of(self, name: str) -> str:
         """Return the installed package of an entry; ``headstart`` is this one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.data.target_ranks import ranks_of
+from headstart.data.target_ranks import ranks_of, reached
 from headstart.errors import HeadstartError
 from headstart.evaluation.ranking import (
     difference,
@@ -119,6 +119,36 @@ def test_scores_are_left_as_they_were() -> None:
     top(scores, [np.array([0])], 2)
     ranks(scores, np.array([1]), [np.array([0])])
     assert scores.tolist() == [[3, 2, 1]]
+
+
+@pytest.mark.parametrize("count", [7, 1500, 5003])
+@pytest.mark.parametrize("levels", [3, 10_000])
+def test_lists_are_those_of_a_stable_sort(count: int, levels: int) -> None:
+    rng = np.random.default_rng(count + levels)
+    scores = rng.integers(0, levels, (9, count)).astype(np.float32)
+    scores[1] = 1.0
+    scores[2] = -np.inf
+    scores[3, 4:] = -np.inf
+    seen = [rng.integers(0, count, int(rng.integers(0, 30))) for _ in scores]
+    for length in (1, 10, count):
+        for removed in (None, seen):
+            found = top(scores, removed, length)
+            assert found.shape == (9, min(length, count))
+            for row, each in enumerate(scores.copy()):
+                if removed is not None:
+                    each[removed[row]] = -np.inf
+                best = np.argsort(-each, kind="stable")[:length]
+                best = best[np.isfinite(each[best])]
+                assert found[row, : len(best)].tolist() == best.tolist()
+                assert (found[row, len(best) :] == -1).all()
+    assert top(scores[:0], None, 5).shape == (0, min(5, count))
+
+
+@pytest.mark.parametrize("length", [1, 10, 512, 2000])
+def test_the_best_reach_the_bound_of_their_row(length: int) -> None:
+    scores = np.random.default_rng(0).standard_normal((4, 2500)).astype(np.float32)
+    least = reached(scores, length)
+    assert ((scores >= least[:, None]).sum(1) >= length).all()
 
 
 def test_measures_by_hand() -> None:

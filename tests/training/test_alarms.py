@@ -197,6 +197,16 @@ def test_overfitting_is_validation_rising_while_training_falls() -> None:
     assert Alarms().overfitting(history([4, 3.2, 2.8, 2.81, 2.79, 2.82, 2.81], falling)) == []
 
 
+def test_a_rising_loss_is_no_overfitting_while_more_is_right() -> None:
+    falling = [4.0, 3.0, 2.5, 2.0, 1.5, 1.2, 1.0]
+    rows = history([4.0, 3.2, 2.8, 3.0, 3.2, 3.4, 3.6], falling)
+    for accuracies, number in (((1, 2, 3, 4, 5, 6, 7), 0), ((3, 3, 3, 3, 3, 3, 3), 1)):
+        checked = [row for row in rows if "validation_loss" in row]
+        for row, accuracy in zip(checked, accuracies, strict=True):
+            row["validation_accuracy"] = accuracy / 100
+        assert len(Alarms().overfitting(rows)) == number
+
+
 def test_more_time_is_advised_where_the_last_quarter_still_paid() -> None:
     steep = [4.0 - index / 4 for index in range(13)]
     spent = [4 * math.exp(-index) + 1 for index in range(13)]

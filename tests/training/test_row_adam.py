@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from headstart.config import OptimizerOptions, TrainingOptions
 from headstart.encoders.opening import create_encoder
-from headstart.modalities.interactions.processor import ItemProcessor, padded
+from headstart.modalities.interactions.processor import ItemProcessor, ItemRow
+from headstart.objectives import vocabulary
 from headstart.objectives.building import build_objective
 from headstart.run import RunFolder
 from headstart.training import checkpoint
@@ -99,7 +100,8 @@ class Items:
         return 24
 
     def batch(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
-        return dict(padded([[3 + (int(i) * 7 + n * n) % 50 for n in range(9)] for i in indices]))
+        rows = [ItemRow([3 + (int(i) * 7 + n * n) % 50 for n in range(9)]) for i in indices]
+        return ItemProcessor([str(number) for number in range(50)]).batch_of(rows)
 
 
 def objective(**options: Any) -> Any:
@@ -140,8 +142,12 @@ def trained(folder: Path, *, crash: bool = False, **options: Any) -> dict[str, A
     return checkpoint.read(path)
 
 
+@pytest.mark.parametrize("large", [100_000, 3])
 @pytest.mark.parametrize("kind", ["sampled", "gbce"])
-def test_a_sampled_training_goes_on_to_the_same_bits(kind: str, tmp_path: Path) -> None:
+def test_a_sampled_training_goes_on_to_the_same_bits(
+    kind: str, large: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vocabulary, "LARGE", large)
     options: dict[str, Any] = {"loss": kind, "negatives": 10}
     whole = trained(tmp_path / "whole", **options)["state_dict"]
     with pytest.raises(Crash):
@@ -152,7 +158,11 @@ def test_a_sampled_training_goes_on_to_the_same_bits(kind: str, tmp_path: Path) 
     assert any(not torch.equal(whole[key], full[key]) for key in whole)
 
 
-def test_only_a_sampled_loss_has_the_table_updated_by_rows() -> None:
+def test_only_a_sampled_loss_has_a_large_table_updated_by_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert objective(loss="sampled", negatives=10).keep_rows() == []
+    monkeypatch.setattr(vocabulary, "LARGE", 3)
     made = objective(loss="sampled", negatives=10)
     table = made.encoder.token_embedding.weight
     optimizer = build(made, OptimizerOptions(), 1e-3, keep_rows=True)
@@ -161,7 +171,8 @@ def test_only_a_sampled_loss_has_the_table_updated_by_rows() -> None:
     assert group["weight_decay"] == 0
     every = [id(p) for each in optimizer.param_groups for p in each["params"]]
     assert len(every) == len(set(every)) == len(list(made.parameters()))
-    for other, keep_rows in ((objective(), True), (objective(loss="gbce", negatives=10), False)):
+    full = objective(loss="full")
+    for other, keep_rows in ((full, True), (objective(loss="gbce", negatives=10), False)):
         assert isinstance(
             build(other, OptimizerOptions(), 1e-3, keep_rows=keep_rows), torch.optim.AdamW
         )

@@ -12,6 +12,9 @@ from headstart.errors import HeadstartError
 #: Maximum number of scores in memory at once.
 _CELLS = 2**23
 
+#: Parts of a row whose best scores are looked for.
+_PARTS = 1024
+
 
 class Histories(Protocol):
     """What each user has done so far: a list of arrays, or anything like it."""
@@ -95,18 +98,22 @@ def ranks_of(
     return np.concatenate(found)
 
 
+def reached(scores: np.ndarray, length: int) -> np.ndarray:
+    """Return a value (B,) that the ``length`` best scores of each row reach, and few others.
+
+    Each of as many parts of a row has one at least that reaches the least of their best.
+    """
+    count, parts = scores.shape[1], scores.shape[1] // _PARTS
+    if length > _PARTS // 2 or parts < 2:
+        return np.partition(scores, count - length, axis=1)[:, count - length]
+    whole = scores[:, : parts * _PARTS]
+    best = whole.reshape(len(scores), parts, _PARTS).max(1)
+    return np.partition(best, _PARTS - length, axis=1)[:, _PARTS - length]
+
+
 def ndcg(ranks: np.ndarray, cut: int) -> np.ndarray:
     """Return the NDCG (B,) of lists with one right candidate: 1 / log2(1 + rank) up to ``cut``."""
     return np.where(ranks <= cut, 1 / np.log2(1 + ranks), 0.0)
-
-
-def without_seen(scores: np.ndarray, seen: Sequence[np.ndarray] | None) -> np.ndarray:
-    """Return scores (B,I), a copy where each row's ``seen`` candidates have minus infinity."""
-    if seen is None:
-        return scores
-    scores = scores.copy()
-    scores[_pairs(seen, scores.shape[1])] = -np.inf
-    return scores
 
 
 def _pairs(seen: Sequence[np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:

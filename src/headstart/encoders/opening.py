@@ -239,7 +239,9 @@ def open_modality_of(folder: str | Path) -> Modality:
             f"{folder} holds an encoder of the kind of data {name!r}, which no installed package "
             "brings; install the one that it was made with."
         )
-    return open_modality(name, note.get("modality_options"))
+    found = open_modality(name, note.get("modality_options"))
+    found.folder = Path(folder)
+    return found
 
 
 def encoder_folder(folder: str | Path) -> str | Path:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.data.target_ranks import Histories, select
+from headstart.data.target_ranks import Histories, reached, select
 from headstart.data.target_ranks import ndcg as ndcg
 from headstart.data.target_ranks import ranks as ranks
 from headstart.evaluation.metrics import Estimate
@@ -26,9 +26,6 @@ CUTS = (5, 10, 20)
 _TOP = 10
 #: Maximum number of scores in memory at once.
 _CELLS = 2**23
-
-#: Parts of a row whose best scores are looked for.
-_PARTS = 1024
 
 #: From histories of b users to scores (b,I).
 Scorer = Callable[[Sequence[np.ndarray]], np.ndarray]
@@ -84,7 +81,7 @@ def top(scores: np.ndarray, seen: Sequence[np.ndarray] | None, length: int) -> n
         return lists
     removed: Sequence[np.ndarray | None] = [None] * len(scores) if seen is None else seen
     most = max((len(each) for each in removed if each is not None), default=0)
-    least = _threshold(scores, min(length + most, scores.shape[1]))
+    least = reached(scores, min(length + most, scores.shape[1]))
     # Row by row, in the cache, and without a copy of the scores.
     for index, (row, bound, gone) in enumerate(zip(scores, least, removed, strict=True)):
         items = np.flatnonzero((row >= bound) if bound > -np.inf else (row > bound))
@@ -93,19 +90,6 @@ def top(scores: np.ndarray, seen: Sequence[np.ndarray] | None, length: int) -> n
         best = items[np.lexsort((items, -row[items]))[:length]]
         lists[index, : len(best)] = best
     return lists
-
-
-def _threshold(scores: np.ndarray, length: int) -> np.ndarray:
-    """Return a value (B,) that the ``length`` best scores of each row reach, and few others.
-
-    Each of as many parts of a row has one at least that reaches the least of their best.
-    """
-    count, parts = scores.shape[1], scores.shape[1] // _PARTS
-    if length > _PARTS // 2 or parts < 2:
-        return np.partition(scores, count - length, axis=1)[:, count - length]
-    whole = scores[:, : parts * _PARTS]
-    best = whole.reshape(len(scores), parts, _PARTS).max(1)
-    return np.partition(best, _PARTS - length, axis=1)[:, _PARTS - length]
 
 
 def hits(ranks: np.ndarray, cut: int) -> np.ndarray:

@@ -102,6 +102,7 @@ class Modality(ABC):
             :class:`.parts.Parts`; None where those have no vectors that mean something alone.
         Options: the model of its options, set with ``--set NAME.key=value``; imports no torch.
         options: those of this instance.
+        folder: of the encoder that it was opened for; None where there is none yet.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Modality(ABC):
     parts: str | None = None
     Options: type[AnyOptions] = AnyOptions
     options: AnyOptions
+    folder: Path | None = None
 
     def __init__(self, options: AnyOptions | None = None) -> None:
         self.options = options or self.Options()

@@ -61,8 +61,11 @@ class Defaults:
 
     Attributes:
         most_epochs: upper limit of a budget in minutes; None for none.
-        encoder_options: of the encoder, where the user has given none.
+        encoder_options: of the encoder, where it has them and the user has given none.
         objective_options: by objective; options of the user and of the objective come first.
+        batch_size: packed rows of a step; None for what objectives and encoder suggest.
+        optimizer: options of :class:`headstart.config.OptimizerOptions` in place of the encoder's,
+            where the user has chosen no optimizer; its ``learning_rate`` too.
         patient: the budget is long enough for the processor's defaults for long budgets, see
             :meth:`Modality.fit`.
     """
@@ -74,3 +77,5 @@ class Defaults:
     objective_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     patient: bool = False
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int | None = None
+    optimizer: Mapping[str, Any] = field(default_factory=dict)

@@ -123,7 +123,7 @@ class VocabularyLoss(nn.Module):
             kind = "full" if vocabulary.size <= LARGE else "sampled"
         if kind == "sampled" and options.negatives >= vocabulary.size:
             kind = "full"
-        self.kind, self.sparse = kind, False
+        self.kind, self.sparse, self._large = kind, False, vocabulary.size > LARGE
         self.negatives: Negatives | None = None
         if kind != "full":
             uniform = kind == "gbce"
@@ -153,9 +153,10 @@ class VocabularyLoss(nn.Module):
     def keep_rows(self, table: nn.Module, head: TokenHead) -> list[nn.Parameter]:
         """Have the gradients of input and output table hold the rows of a step; return both.
 
-        There are none where the loss is full.
+        There are none where the loss is full, and none where the table is small: a step over all
+        rows costs little there, and rare ids learn faster, as their averages go on to move them.
         """
-        if self.negatives is None or not isinstance(table, nn.Embedding):
+        if self.negatives is None or not self._large or not isinstance(table, nn.Embedding):
             return []
         self.sparse = table.sparse = True
         read = [*table.parameters(), *head.decoder.parameters()]

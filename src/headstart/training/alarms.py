@@ -16,7 +16,7 @@ from typing import Any
 from headstart.batch import Batch
 from headstart.objectives import CHANCE
 from headstart.training.health import FEWEST, Snapshot
-from headstart.training.trends import change, late_share, mean, median
+from headstart.training.trends import change, late_share, mean, median, still_rises
 
 #: Minimum number of logged losses for a statement.
 _FEWEST_LOSSES = 20
@@ -326,7 +326,7 @@ class Alarms:
         )
 
     def overfitting(self, rows: Sequence[dict[str, Any]]) -> list[Alarm]:
-        """Return an alarm if the training loss falls while the validation loss rises."""
+        """Return an alarm if the training loss falls and the validation loss (alone) rises."""
         validations = [
             (row["step"], row["validation_loss"])
             for row in rows
@@ -336,10 +336,10 @@ class Alarms:
             return []
         best_step, best = min(validations[1:], key=lambda pair: pair[1])
         since = [loss for step, loss in validations if step > best_step]
-        rise = mean(since[-2:]) - best if since else 0.0
         if len(since) < _ABOVE_COUNT or min(since[-_ABOVE_COUNT:]) <= best + _ABOVE * abs(best):
             return []
-        if rise <= 0.05 * (validations[0][1] - best):
+        little = mean(since[-2:]) - best <= 0.05 * (validations[0][1] - best)
+        if little or still_rises(rows, "validation_accuracy", best_step):
             return []
         width = max(5, sum(best_step < row["step"] for row in rows) // 4)
         logged = [row for row in rows if row.get("loss") is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,10 +72,13 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         objectives = {}
         defaults = Defaults((), defaults.encoder, defaults.length)
     encoder = defaults.encoder
-    options = {**defaults.encoder_options, **config.encoder_options}
+    kind = kind_of(encoder)
+    # An encoder that goes on has its size already, and not every kind has every option.
+    own = kind.Options.model_fields if kind else {}
+    usual = {name: value for name, value in defaults.encoder_options.items() if name in own}
+    options = {**usual, **config.encoder_options}
     needs = frozenset().union(*(OBJECTIVES[name].needs for name in objectives))
     packed = all(OBJECTIVES[name].layout == "packed" for name in objectives)
-    kind = kind_of(encoder)
     if kind:
         if "dropout" in needs and "dropout" in kind.Options.model_fields:
             options.setdefault("dropout", 0.1)
@@ -88,7 +92,9 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         rate, batch_size = FOREIGN_LEARNING_RATE, FOREIGN_BATCH_SIZE
         if isinstance(start, Path) and is_static(start):
             rate, batch_size = ENCODERS["light"].learning_rate, ENCODERS["light"].batch_size
-    if not packed:
+    if packed:
+        batch_size = defaults.batch_size or batch_size
+    else:
         # On a small corpus an epoch should have several steps, and a batch enough negatives.
         batch_size = min(batch_size, max(64, len(records) // 10), max(2, len(records) // 2))
     batch_size = config.batch_size or batch_size
@@ -100,7 +106,7 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
             chosen[name] = {**default_options, **chosen.get(name, {})}
     for name, default_options in defaults.objective_options.items():
         chosen[name] = {**default_options, **chosen.get(name, {})}
-    rate = min(own_rate, default=rate)
+    rate = min(own_rate, default=defaults.optimizer.get("learning_rate", rate))
     # Published weights have an EncoderKind too, and a tag after a dot.
     guarded = config.safeguards != "off" and (kind is None or "." in encoder)
     if config.safeguards == "on" and not guarded:
@@ -120,7 +126,7 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
         learning_rate=rate,
         encoder_options=options,
         objective_options=chosen,
-        optimizer={} if own_rate else _optimizer(config, kind),
+        optimizer={} if own_rate else _optimizer(config, kind, defaults.optimizer),
         most_epochs=defaults.most_epochs,
         patient=defaults.patient,
         safeguards=asdict(guards) if guards else None,
@@ -142,14 +148,18 @@ def _embeddings(config: PretrainConfig, kind: EncoderKind | None) -> str | None:
     return None if config.embeddings == "none" else config.embeddings
 
 
-def _optimizer(config: PretrainConfig, kind: EncoderKind | None) -> dict[str, Any]:
-    """Return the encoder's optimizer defaults, unless the user chose an optimizer.
+def _optimizer(
+    config: PretrainConfig, kind: EncoderKind | None, of_data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the optimizer defaults of the data or else of the encoder, unless the user chose one.
 
     If the user sets one rate, Muon's rate keeps its ratio to AdamW's.
     """
     given = config.optimizer
     if given.name != "auto" or kind is None:
         return {}
+    if of_data:
+        return {name: value for name, value in of_data.items() if name != "learning_rate"}
     default_options = dict(kind.optimizer)
     if given.learning_rate and "muon_learning_rate" in default_options:
         default_options["muon_learning_rate"] *= given.learning_rate / kind.learning_rate

@@ -24,6 +24,16 @@ def change(
     return one.mean().item(), (one.mean() - two.mean()).item(), noise
 
 
+def still_rises(rows: Sequence[dict[str, Any]], name: str, since: int) -> bool:
+    """Whether a measure is higher lately than it was around a step, three rows each, by 2%."""
+    points = [(row["step"], float(row[name])) for row in rows if row.get(name) is not None]
+    around = sorted(points, key=lambda point: abs(point[0] - since))[:3]
+    lately = points[-3:]
+    if not points:
+        return False
+    return mean([value for _, value in lately]) > 1.02 * mean([value for _, value in around])
+
+
 def late_share(points: Sequence[tuple[int, float]], *, steadily: bool) -> float:
     """Return the share of a curve's total decrease that is in its last quarter of steps.
 

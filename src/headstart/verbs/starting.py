@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headstart.claim import claimed, discard, place, replacement, take_place
-from headstart.config import FinetuneConfig, PretrainConfig
+from headstart.config import FinetuneConfig, Options, PretrainConfig
 from headstart.config.loading import differences, laid_over, validated
 from headstart.config.models import DISTILL
 from headstart.config.options import data_options, spelled_out
@@ -207,6 +207,7 @@ def _reopened(verb: str, model: type[Plan], run: RunFolder, values: Mapping[str,
 def located(plan: Plan) -> Plan:
     """Return options whose files and folders have their full paths."""
     from headstart.encoders import ENCODERS
+    from headstart.modalities import MODALITIES
 
     found: dict[str, Any] = {}
     for name in data_options(type(plan)):
@@ -224,7 +225,15 @@ def located(plan: Plan) -> Plan:
     for name in _GROUPS:
         if value := getattr(plan, name, None):
             found[name] = _with_paths(value)
+    for kind, given in found.get("modality_options", {}).items():
+        if kind in MODALITIES:
+            given.update(_with_data(MODALITIES[kind].Options, given))
     return plan.model_copy(update=found)
+
+
+def _with_data(model: type[Options], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that name data, in full: they are paths without any slash, too."""
+    return {name: _full(given[name]) for name in data_options(model) if given.get(name)}
 
 
 def _with_paths(value: Any) -> Any:

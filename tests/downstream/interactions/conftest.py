@@ -41,6 +41,7 @@ def run(bought: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         budget="120steps",
         tracker="none",
         batch_size=16,
-        encoder_options={"width": 32, "layers": 1, "heads": 2},
+        encoder_options={"width": 32, "layers": 1, "heads": 2, "dropout": 0.1},
+        optimizer={"learning_rate": 1e-2},
     )
     return out

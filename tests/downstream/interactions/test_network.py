@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import headstart as hs
-from headstart.downstream.interactions.network import network_of
+from headstart.downstream.interactions.network import log_softmax_, network_of
 from headstart.encoders.opening import OpenedEncoder
 from headstart.encoders.visibility import causal, visibility
 from headstart.errors import HeadstartError
@@ -36,6 +36,25 @@ def test_scores_are_those_of_each_history_alone_at_its_last_item(run: Path) -> N
             expected = head(tokens[0, -1])[3:33].log_softmax(0)
         np.testing.assert_allclose(scores, expected.numpy(), atol=1e-4)
     np.testing.assert_allclose(np.exp(found).sum(1), 1, rtol=1e-4)
+
+
+def test_scores_do_not_depend_on_what_is_read_together(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    histories = [rng.integers(0, 5, int(rng.integers(0, 9))) for _ in range(11)]
+    network, _ = ranker(run)
+    every = network.scores(histories)
+    monkeypatch.setattr("headstart.downstream.interactions.network._ROWS", 3)
+    np.testing.assert_allclose(network.scores(histories), every, atol=1e-5)
+
+
+def test_the_log_softmax_in_place_is_that_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headstart.downstream.interactions.network._BLOCK", 4)
+    logits = 30 * torch.randn(3, 11)
+    wanted = logits.log_softmax(1)
+    torch.testing.assert_close(log_softmax_(logits), wanted)
+    torch.testing.assert_close(logits, wanted)
 
 
 def test_a_new_user_without_items_has_scores_and_a_long_history_is_cut(run: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -54,15 +55,16 @@ def run(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "tastes"
     table = shop / "moved.csv"
     shutil.copy(shop / "items.csv", table)
-    hs.pretrain(
-        str(shop / "events.csv"),
-        out=str(out),
-        budget="120steps",
-        tracker="none",
-        batch_size=16,
-        encoder_options={"width": 32, "layers": 1, "heads": 2},
-        modality_options={"interactions": {"item_table": str(table)}},
-    )
+    with chdir(shop):
+        hs.pretrain(
+            str(shop / "events.csv"),
+            out=str(out),
+            budget="120steps",
+            tracker="none",
+            batch_size=16,
+            encoder_options={"width": 32, "layers": 1, "heads": 2},
+            modality_options={"interactions": {"item_table": table.name}},
+        )
     table.unlink()
     return out
 
@@ -74,6 +76,14 @@ def test_titles_are_shown_beside_ids(run: Path) -> None:
     assert set(first["reason_titles"]) <= {"Thing, 4", "Thing, 6"}  # type: ignore[arg-type]
     assert f"{first['item']} Thing, {first['item']}" in str(found)
     assert "new" not in first
+
+
+def test_a_run_records_where_its_table_lay(run: Path, shop: Path) -> None:
+    import yaml
+
+    recorded = yaml.safe_load((run / "config.yaml").read_text())["options"]
+    table = recorded["modality_options"]["interactions"]["item_table"]
+    assert table == str(shop / "moved.csv")
 
 
 def test_a_run_says_in_its_audit_what_the_table_knows(run: Path) -> None:
@@ -108,6 +118,13 @@ def test_items_of_the_table_without_events_are_recommended_when_asked_for(run: P
     assert [row["title"] for row in listed] == ["Shelf warmer"]
     seen = rows(hs.recommend(str(run), history="3,shelf", all_items=True, top=100))
     assert "shelf" not in {row["item"] for row in seen}
+
+
+def test_a_run_goes_on_with_its_table_and_its_size(run: Path, shop: Path, tmp_path: Path) -> None:
+    out = tmp_path / "on"
+    events = str(shop / "events.csv")
+    hs.pretrain(events, out=str(out), encoder=str(run), budget="2steps", tracker="none")
+    assert rows(hs.recommend(str(out), history="4", top=1))[0]["title"].startswith("Thing")  # type: ignore[attr-defined]
 
 
 def test_where_nothing_can_be_learned_it_is_said(run: Path, shop: Path, tmp_path: Path) -> None:
@@ -154,3 +171,31 @@ def test_the_map_is_a_ridge_regression_whose_penalty_fits() -> None:
     noise = rng.normal(size=(200, 3))
     nothing = map_features(features, noise, np.full(200, 50), new)
     assert np.abs(nothing - noise.mean(0)).max() < 0.3, "what cannot be learned is the mean"
+
+
+def test_an_encoder_of_texts_reads_what_is_said(run: Path, shop: Path, tmp_path: Path) -> None:
+    new = str(shop / "new.csv")
+    with pytest.raises(HeadstartError, match="what is said of items is text"):
+        hs.recommend(str(run), history="2", new_items=new, items_encoder=str(run))
+    texts = [
+        f"a {word} in the {kind}" for word in ("spade", "flute", "rose") for kind in KINDS
+    ] * 20
+    hs.pretrain(
+        texts, out=str(tmp_path / "words"), encoder="light", budget="5steps", tracker="none"
+    )
+    found = hs.recommend(
+        str(run), history="2", new_items=new, items_encoder=str(tmp_path / "words"), among="new"
+    )
+    assert rows(found)[0]["item"] == "n0"
+
+
+def test_columns_of_new_items_are_named(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("nr,heading,kind\nn0,A spade,garden\nn1,A flute,music\n")
+    with pytest.raises(HeadstartError, match=r"no column of items.*columns.*item"):
+        hs.recommend(str(run), history="2", new_items=str(path))
+    named = {"item": "nr", "title": "heading", "category": "kind"}
+    found = hs.recommend(str(run), history="2", new_items=str(path), among="new", columns=named)
+    assert [row["title"] for row in rows(found)] == ["A spade", "A flute"]
+    with pytest.raises(HeadstartError, match="'colour' is nothing that is read here"):
+        hs.recommend(str(run), history="2", columns={"colour": "kind"})

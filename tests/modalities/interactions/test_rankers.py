@@ -303,3 +303,18 @@ def test_a_blend_whose_time_is_up_is_the_best_ranker() -> None:
     found = blended([k.fit(k.defaults) for k in kinds], validation, said.append, seconds=0)
     assert found.name == "lagged Markov mix"
     assert said == ["blends with popularity were not tried: 0 s were up."]
+
+
+@pytest.mark.parametrize("count", [3, 90, 5000])
+def test_even_scores_have_mean_0_and_deviation_1_over_their_best(count: int) -> None:
+    scores = np.random.default_rng(0).standard_normal((4, count)).astype(np.float32)
+    scores[1] = 2.0
+    scores[2] = np.round(scores[2])
+    before = scores.copy()
+    found = even(scores, 50)
+    assert np.array_equal(scores, before)
+    best = np.sort(scores, axis=1)[:, -50:].astype(np.float64)
+    spread = best.std(1, keepdims=True)
+    wanted = (scores - best.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert found.dtype == np.float32

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from headstart.downstream.interactions.network import NetworkRanker
     from headstart.run import RunFolder
 
+#: Columns of a table of new items that can be named.
+ITEM_COLUMNS = ("item", "title", "description", "category")
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -101,7 +104,7 @@ def catalogue_of(
         new = list(dict.fromkeys([*new, *found]))
     if not new:
         return _of_run(network, processor, table, plan)
-    reader = None if plan.items_encoder is None else _reader(plan.items_encoder)
+    reader = None if plan.items_encoder is None else text_reader(plan.items_encoder)
     if table is None:  # what has new items has a table
         raise AssertionError
     vectors = network.vectors()
@@ -137,12 +140,12 @@ def _given(plan: RecommendConfig) -> ItemTable:
     columns = {
         "label" if name == "category" else name: column
         for name, column in plan.columns.items()
-        if name in ("item", "title", "description", "category")
+        if name in ITEM_COLUMNS
     }
-    return read_item_table(plan.new_items, columns)
+    return read_item_table(plan.new_items, columns, "--column ")
 
 
-def _reader(folder: str) -> Reader:
+def text_reader(folder: str) -> Reader:
     """Return an encoder of texts as a reader of what is said of items.
 
     Raises:

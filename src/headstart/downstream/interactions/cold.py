@@ -208,18 +208,22 @@ def _learned(
     """
     folds = np.random.default_rng(derive(seed, "folds")).permutation(len(features)) % _FOLDS
     weights = counts / (counts + _CERTAIN)
-    guesses = np.zeros((len(_PENALTIES), *targets.shape), np.float32)
+    errors, parts = np.zeros(len(_PENALTIES)), []
     for fold in range(_FOLDS):
         inside, outside = folds != fold, folds == fold
         fitted = _Ridge(features[inside], targets[inside], weights[inside])
+        parts.append((outside, fitted))
         for number, penalty in enumerate(_PENALTIES):
-            guesses[number][outside] = fitted.at(penalty, features[outside])
-    errors = [float(weights @ ((targets - each) ** 2).sum(1)) for each in guesses]
-    best = int(np.argmin(errors))
+            missed = (targets[outside] - fitted.at(penalty, features[outside])) ** 2
+            errors[number] += weights[outside] @ missed.sum(1)
+    best = _PENALTIES[int(errors.argmin())]
+    guesses = np.zeros(targets.shape, np.float32)
+    for outside, fitted in parts:
+        guesses[outside] = fitted.at(best, features[outside])
     around = targets - np.average(targets, axis=0, weights=weights)
     variance = float(weights @ (around**2).sum(1))
-    found = _Ridge(features, targets, weights).at(_PENALTIES[best], new)
-    return guesses[best], found, 1 - errors[best] / max(variance, 1e-12)
+    found = _Ridge(features, targets, weights).at(best, new)
+    return guesses, found, 1 - float(errors.min()) / max(variance, 1e-12)
 
 
 class _Ridge:

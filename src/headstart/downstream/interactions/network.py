@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
+from headstart.data.target_ranks import select
 from headstart.encoders.visibility import causal, visibility
 from headstart.errors import HeadstartError
 from headstart.modalities.interactions.gaps import gap_classes
@@ -69,13 +70,15 @@ class NetworkRanker:
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         """Return the log-probability (B,I) float32 of each item after each history."""
         at_once = max(1, min(_ROWS, _CELLS // self._count))
-        parts = [
-            self._some(histories[start : start + at_once])
-            for start in range(0, len(histories), at_once)
-        ]
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts) if parts else np.empty((0, self._count), np.float32)
+        if len(histories) <= at_once:
+            return self._some(histories)
+        # Those of similar length together, with little padding.
+        order = np.argsort([min(len(each), self._length) for each in histories], kind="stable")
+        found = np.empty((len(histories), self._count), np.float32)
+        for start in range(0, len(order), at_once):
+            some = order[start : start + at_once]
+            found[some] = self._some(select(histories, some.tolist()))
+        return found
 
     @torch.inference_mode()
     def _some(self, histories: Sequence[np.ndarray]) -> np.ndarray:

@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from headstart.data.audit import Audit, set_aside
+from headstart.data.columns import LABEL, check_names
 from headstart.data.store import stream
-from headstart.downstream.interactions.catalogue import Catalogue, catalogue_of, typed_items
+from headstart.downstream.interactions.catalogue import (
+    ITEM_COLUMNS,
+    Catalogue,
+    catalogue_of,
+    typed_items,
+)
 from headstart.downstream.interactions.choice import restored
 from headstart.downstream.interactions.cold import WithNew
 from headstart.downstream.interactions.network import network_of
@@ -107,6 +113,7 @@ def recommend(
         HeadstartError: no user is named, or an unknown one; the run predicts no items; a list of
             items names none of the catalogue.
     """
+    check_names(plan.columns, opened.modality.content, (LABEL.name, *ITEM_COLUMNS))
     options = cast("InteractionOptions", opened.modality.options)
     network = network_of(run, opened.encoder, opened.processor, opened.length)
     processor = cast(ItemProcessor, opened.processor)

@@ -242,18 +242,21 @@ _TABLE = Content(
 _CATEGORY = _field("label", CATEGORY_NAMES, _take_categories, kind=_strings)
 
 
-def read_item_table(path: str, columns: Mapping[str, str]) -> ItemTable:
+def read_item_table(
+    path: str, columns: Mapping[str, str], option: str = "--set interactions."
+) -> ItemTable:
     """Read a table of items.
 
     Args:
         columns: of ``item``, ``title``, ``description`` and ``label``, where the user named them.
+        option: how they are named, for messages: what stands before ``title=COLUMN``.
 
     Raises:
         HeadstartError: there is no such file, or it has no column of items.
     """
     file = os.path.expanduser(path)
     check_item_table(file)
-    return _read(file, os.stat(file).st_mtime_ns, tuple(sorted(columns.items())))
+    return _read(file, os.stat(file).st_mtime_ns, tuple(sorted(columns.items())), option)
 
 
 def check_item_table(path: str) -> None:
@@ -271,7 +274,7 @@ def check_item_table(path: str) -> None:
 
 
 @lru_cache(maxsize=2)  # the audit and what is fitted look at the same file
-def _read(file: str, state: int, columns: tuple[tuple[str, str], ...]) -> ItemTable:
+def _read(file: str, state: int, columns: tuple[tuple[str, str], ...], option: str) -> ItemTable:
     from headstart.data.sources import read
 
     audit = Audit()
@@ -285,11 +288,12 @@ def _read(file: str, state: int, columns: tuple[tuple[str, str], ...]) -> ItemTa
             fields=[_CATEGORY],
         )
     except HeadstartError as error:
-        raise HeadstartError(_with_options(str(error))) from None
-    audit.notes = list(map(_with_options, audit.notes))
+        raise HeadstartError(_with_options(str(error), option)) from None
+    audit.notes = [_with_options(note, option) for note in audit.notes]
     if "item" not in records.column_names or all(name is None for name in records["item"]):
         raise HeadstartError(
-            f"{file} has no column of items; name it with --set interactions.item=COLUMN."
+            f"{file} has no column of items; name it with {option}item=COLUMN, or give "
+            "the file a first row of names if it has none."
         )
     found: dict[str, Item] = {}
     doubles = 0
@@ -303,10 +307,10 @@ def _read(file: str, state: int, columns: tuple[tuple[str, str], ...]) -> ItemTa
     return ItemTable(found.values(), doubles=doubles, audit=audit)
 
 
-def _with_options(sentence: str) -> str:
+def _with_options(sentence: str, option: str) -> str:
     """Return a sentence of a reader with the options by which columns of items are named."""
-    for field, option in _OPTIONS.items():
-        sentence = sentence.replace(f"--column {field}=", f"--set interactions.{option}=")
+    for field, name in _OPTIONS.items():
+        sentence = sentence.replace(f"--column {field}=", f"{option}{name}=")
     return sentence.replace(" as the label", " as the category")
 
 
@@ -361,6 +365,11 @@ def note_table(table: ItemTable, events: Counter[str], where: str, audit: Audit)
         said.append(f"{set_aside} ({count:,}: {reason})")
     if said:
         audit.notes.append(f"{name}: {'; '.join(said)}.")
+    if not any(row.title or row.text or row.categories for row in table.items.values()):
+        audit.notes.append(
+            f"{name} has no column that is known for titles, texts or categories; name one with "
+            "--set interactions.title=COLUMN."
+        )
     if events and len(missing) == len(events):
         audit.notes.append(
             f"{name} knows none of the items, such as {missing[0]!r}; name the column of the same "

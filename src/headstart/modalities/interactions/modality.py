@@ -16,7 +16,7 @@ from headstart.files import scratch
 from headstart.modalities import Baseline, Defaults, Modality, Preview, Request
 from headstart.modalities.interactions.content import INTERACTIONS, ROW, names_in
 from headstart.modalities.interactions.ids import name_of
-from headstart.modalities.interactions.item_table import check_item_table, table_of
+from headstart.modalities.interactions.item_table import ItemTable, check_item_table, table_of
 from headstart.modalities.interactions.options import InteractionOptions
 from headstart.pages.markup import cut
 
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
 #: Items of a user that an encoder reads by default, and letters of a preview.
 LENGTH, LETTERS = 50, 160
-#: Blocks and width of the networks by default: a catalogue is no language.
-SMALL = {"layers": 2, "width": 128, "heads": 2}
+#: The networks by default: a catalogue is no language.
+SMALL = {"layers": 2, "width": 64, "heads": 2, "dropout": 0.5}
+#: Steps of an epoch, where a step has at least and at most so many rows.
+STEPS, FEWEST_ROWS, MOST_ROWS = 80, 16, 256
 
 
 class InteractionsModality(Modality):
@@ -137,16 +139,26 @@ class InteractionsModality(Modality):
     # -- from sequences to batches ---------------------------------------------------------------
 
     def defaults(self, request: Request) -> Defaults:
-        """Predict each next item with a causal transformer, as SASRec does."""
-        objectives, encoder = request.choose(
-            "clm",
-            "gpt",
-            objective_for={"modernbert": "mlm", "bert": "mlm"},
-            encoder_for={"mlm": "modernbert"},
-        )
-        longest = max(map(len, request.records["items"][:100_000]), default=1)
+        """Predict each next item from those before it, as SASRec does.
+
+        The network is small and its dropout high: most items are rare, and a network that overfits
+        ranks worse than the simple alternatives.
+        """
+        from headstart.modalities.interactions.lists import lists_of
+
+        objectives, encoder = request.choose("clm", "bert")
+        items = lists_of(request.records, "items")
+        longest = int(items.lengths.max(initial=1))
         length = request.length or min(LENGTH, max(4, longest))
-        return Defaults(objectives, encoder, length, encoder_options=SMALL)
+        steps = len(items.values) // (length * STEPS)
+        return Defaults(
+            objectives,
+            encoder,
+            length,
+            encoder_options=SMALL,
+            batch_size=min(MOST_ROWS, max(FEWEST_ROWS, steps)),
+            optimizer={"name": "adamw", "learning_rate": 2e-3},
+        )
 
     def fit(
         self,
@@ -199,8 +211,12 @@ class InteractionsModality(Modality):
     # -- what it looks like, and what it is compared with ----------------------------------------
 
     def preview(self, records: Dataset, side: int) -> list[Preview]:
-        """Return the latest items of each sequence, in the order of time."""
-        return [Preview(_latest(items) or "(empty)") for items in records["items"]]
+        """Return the latest items of each sequence, in the order of time, by title if known."""
+        table = table_of(self.options) if self.folder is None else ItemTable.load(self.folder)
+        if table is None:
+            return [Preview(_latest(items) or "(empty)") for items in records["items"]]
+        titled = (list(map(table.title_of, items)) for items in records["items"])
+        return [Preview(_latest(items, " · ") or "(empty)") for items in titled]
 
     def baselines(
         self,
@@ -218,11 +234,11 @@ class InteractionsModality(Modality):
         return bags(background, train, test, seed=seed)
 
 
-def _latest(items: list[str]) -> str:
+def _latest(items: list[str], between: str = " ") -> str:
     """Return as many of the last items as a preview has room for."""
     shown: list[str] = []
     for item in reversed(items):
-        if sum(map(len, shown)) + len(shown) + len(item) > LETTERS:
-            return " ".join(["...", *reversed(shown)]) if shown else cut(item, LETTERS)
+        if sum(map(len, shown)) + len(between) * len(shown) + len(item) > LETTERS:
+            return between.join(["...", *reversed(shown)]) if shown else cut(item, LETTERS)
         shown.append(item)
-    return " ".join(reversed(shown))
+    return between.join(reversed(shown))

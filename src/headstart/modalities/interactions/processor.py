@@ -224,8 +224,13 @@ class ItemProcessor(TokenProcessor):
     def spell(self, numbers: Sequence[int]) -> str:
         """Return the titles of ids, or their names."""
         special = {PAD: "", MASK: "[MASK]", UNKNOWN: "[UNKNOWN]"}
-        named = [special[n] if n < FIRST else self.title_of(self.names[n - FIRST]) for n in numbers]
+        named = [special[n] if n < FIRST else self._quoted(self.names[n - FIRST]) for n in numbers]
         return " ".join(filter(None, named))
+
+    def _quoted(self, name: str) -> str:
+        """Return the title of an item, in quotes where it has several words."""
+        title = self.title_of(name)
+        return f"\u201c{title}\u201d" if " " in title else title
 
     def save(self, folder: Path) -> None:
         """Write ``items.json``, the counts, and the table of the items."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.target_ranks import ndcg, ranks, select
+from headstart.data.target_ranks import ndcg, ranks, reached, select
 from headstart.modalities.interactions.rankers import Ranker, Say
 from headstart.modalities.interactions.rankers.tuning import CUT, Validation
 
@@ -54,7 +54,9 @@ class Blend:
         return found
 
     def _part(self, number: int, histories: Sequence[np.ndarray]) -> np.ndarray:
-        return even(self.rankers[number].scores(histories)) * np.float32(self.weights[number])
+        found = even(self.rankers[number].scores(histories))
+        found *= np.float32(self.weights[number])
+        return found
 
     def of(self, rankers: Mapping[str, Ranker]) -> Blend:
         """Return the same blend of rankers of the same names, fitted on other events."""
@@ -100,10 +102,21 @@ def even(scores: np.ndarray, top: int = _TOP) -> np.ndarray:
     So counts, weights and log-probabilities can be added.
     """
     count = min(top, scores.shape[1])
-    best = np.partition(scores, scores.shape[1] - count, axis=1)[:, -count:]
-    spread = best.std(1, keepdims=True)
-    centred = scores - best.mean(1, keepdims=True)
-    return (centred / np.where(spread > 0, spread, 1)).astype(np.float32)
+    spans = [
+        _span(row, bound, count) for row, bound in zip(scores, reached(scores, count), strict=True)
+    ]
+    mean, spread = np.array(spans, dtype=np.float32).reshape(-1, 2).T[:, :, None]
+    found = (scores - mean).astype(np.float32, copy=False)
+    found /= np.where(spread > 0, spread, 1)
+    return found
+
+
+def _span(row: np.ndarray, bound: float, count: int) -> tuple[float, float]:
+    """Return the mean and the deviation of the ``count`` best scores, which reach a bound."""
+    best = row[row >= bound]
+    if len(best) > count:
+        best = np.partition(best, len(best) - count)[-count:]
+    return float(best.mean()), float(best.std())
 
 
 def _tried(blend: Blend, other: Ranker, validation: Validation) -> dict[float, float]:

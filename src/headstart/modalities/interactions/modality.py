@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 LENGTH, LETTERS = 50, 160
 #: The networks by default: a catalogue is no language.
 SMALL = {"layers": 2, "width": 64, "heads": 2, "dropout": 0.5}
+#: Beyond these a longer budget gains nothing: on two shops and a set of movies 60 rank no better
+#: than 30 (benchmarks/README.md).
+MOST_EPOCHS = 40
 #: Steps of an epoch, where a step has at least and at most so many rows.
 STEPS, FEWEST_ROWS, MOST_ROWS = 80, 16, 256
 
@@ -155,6 +158,7 @@ class InteractionsModality(Modality):
             objectives,
             encoder,
             length,
+            most_epochs=MOST_EPOCHS,
             encoder_options=SMALL,
             batch_size=min(MOST_ROWS, max(FEWEST_ROWS, steps)),
             optimizer={"name": "adamw", "learning_rate": 2e-3},

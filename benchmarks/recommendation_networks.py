@@ -1,9 +1,10 @@
 """How high does the pre-trained network rank what users took next, and what does it add?
 
-The commands of a user: `pretrain` with its defaults for interactions (or the options given), then
-`evaluate`: leave-one-out, all items, seen ones removed, everything fitted on the training part. The
-network is the last checkpoint. Beside it stand the tuned alternatives of recommendation.py, and the
-blend of both with the weights that what validates chose. The interval is a bootstrap over users.
+`pretrain` with its defaults for interactions (or the options given) from several seeds, and what
+`evaluate` does, with the alternatives tuned once: the held-out items by the run's own division, all
+items ranked, seen ones removed, everything fitted on the training part. The network is the last
+checkpoint. The blend has the weights that what validates chose. Intervals and differences to the
+alternative that validates best are a bootstrap over users.
 
     python benchmarks/recommendation_networks.py --sets beauty toys --seeds 3 --budget 30min
     python benchmarks/recommendation_networks.py --sets movies --hold-out time
@@ -12,17 +13,29 @@ blend of both with the weights that what validates chose. The interval is a boot
 from __future__ import annotations
 
 import argparse
-import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from setting import announce, data
 
 import headstart as hs
+from headstart.downstream.interactions.measuring import measured, tuned
+from headstart.downstream.interactions.network import network_of
+from headstart.downstream.interactions.ranked import RankedCandidate
+from headstart.downstream.interactions.split import Division, divided
+from headstart.encoders.opening import OpenedEncoder
+from headstart.evaluation.background import pretraining_records
+from headstart.evaluation.ranking import difference
+from headstart.evaluation.ranking import measured as estimated
+from headstart.modalities.interactions.options import InteractionOptions
+from headstart.modalities.interactions.processor import ItemProcessor
+from headstart.modalities.interactions.rankers import Ranker
+from headstart.modalities.interactions.rankers.blend import blended
+from headstart.modalities.interactions.rankers.tuning import Validation
+from headstart.run import RunFolder
 
-#: The sources of each set, and the columns of files without a header.
 SETS: dict[str, tuple[str, ...]] = {
     "beauty": ("amazon_seq", "Beauty.txt.gz"),
     "toys": ("amazon_seq", "Toys_and_Games.txt.gz"),
@@ -31,7 +44,7 @@ SETS: dict[str, tuple[str, ...]] = {
 
 
 def source(name: str, folder: Path) -> str:
-    """Return the file of a set; that of the movies gets the header it lacks."""
+    """Return the file of a set; that of the movies gets the first row that it lacks."""
     path = data(*SETS[name])
     if name != "movies":
         return str(path)
@@ -40,39 +53,81 @@ def source(name: str, folder: Path) -> str:
     return str(named)
 
 
+class Table:
+    """The rows of one set; differences are to the first one that is printed."""
+
+    def __init__(self, parts: Division) -> None:
+        self._parts = parts
+        self._bar: RankedCandidate | None = None
+
+    def row(self, ranker: Ranker, kind: str, seconds: float) -> float:
+        """Test a ranker and print it; return its NDCG@10."""
+        found = measured(ranker, kind, self._parts, keep_seen=False)
+        self._bar = self._bar or found
+        each = estimated(found.ranks, 0)
+        ndcg, gap = each["NDCG@10"], difference(found.ranks, self._bar.ranks, 0)
+        print(
+            f"{kind:13}{found.name[:44]:46}{found.validation:.4f}  {ndcg.mean:.4f} "
+            f"[{ndcg.low:.4f}, {ndcg.high:.4f}]  {each['HR@10'].mean:.4f}"
+            f"{seconds:7.0f} s  {gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]",
+            flush=True,
+        )
+        return float(ndcg.mean)
+
+
+def opened(out: Path) -> tuple[Any, Division]:
+    """Return the network of a run as a ranker, and its division."""
+    run = RunFolder.open(out)
+    encoder = OpenedEncoder(run.require_encoder())
+    network = network_of(run, encoder.encoder, encoder.processor, encoder.length)
+    records = pretraining_records(run, encoder.modality, [])
+    assert records is not None
+    options = cast(InteractionOptions, encoder.modality.options)
+    return network, divided(records, cast(ItemProcessor, encoder.processor), options)
+
+
 def run(name: str, options: argparse.Namespace, folder: Path) -> None:
-    """Pre-train and evaluate with each seed, and print a row for each candidate."""
-    file = source(name, folder)
-    settings = {"interactions": {"hold_out": options.hold_out}}
+    """Pre-train with each seed; print a row for each alternative, network and blend."""
+    file, means = source(name, folder), dict[str, list[float]]()
+    table: Table | None = None
     for seed in range(options.seeds):
         out = (options.keep or folder) / f"{name}-{options.hold_out}-{seed}"
         start = time.monotonic()
-        made = hs.pretrain(
+        hs.pretrain(
             file,
             modality="interactions",
-            modality_options=settings,
             out=str(out),
             budget=options.budget,
             seed=seed,
-            settings=options.set,
+            # No user is left out, so that the catalogue of each seed is the same.
+            validation_share=0,
+            settings=[f"interactions.hold_out={options.hold_out}", *options.set],
         )
         trained = time.monotonic() - start
-        found: dict[str, Any] = made.evaluate(alternatives_budget=options.alternatives).to_dict()
-        judged = time.monotonic() - start - trained
-        print(
-            f"\n{name}, held out: {options.hold_out}, seed {seed}: pre-trained in {trained:.0f} s, "
-            f"judged in {judged:.0f} s"
-        )
-        for each in found["candidates"]:
-            low, high = each["interval"]["low"], each["interval"]["high"]
+        network, parts = opened(out)
+        if table is None:
             print(
-                f"    {each['kind']:12}{each['name'][:48]:50}{each['validation_ndcg@10']:8.4f}"
-                f"{each['NDCG@10']:9.4f} [{low:.4f}, {high:.4f}]{each['HR@10']:8.4f}",
-                flush=True,
+                f"\n{name}, held out: {options.hold_out}; {len(parts.users):,} users, "
+                f"{parts.train.count:,} items, {len(parts.train.items):,} events in training"
             )
-        print(f"    {found['verdict']}", flush=True)
-        if options.keep is None:
-            shutil.rmtree(out)
+            table, start = Table(parts), time.monotonic()
+            others = tuned(parts, options.seconds, False, lambda _: None, [])
+            where = parts.validating
+            validation = Validation.of(where.histories, where.items, parts.train.count, False)
+            simple = blended(others, validation, lambda _: None)
+            ranked = [*others, *([simple] if len(simple.rankers) > 1 else [])]
+            took = time.monotonic() - start
+            for each in sorted(ranked, key=lambda one: -validation.score(one)):
+                table.row(each, "alternative", took)
+        found = {
+            "network": network,
+            "blend": blended([network, *ranked], validation, lambda _: None),
+        }
+        for kind, ranker in found.items():
+            means.setdefault(kind, []).append(table.row(ranker, f"{kind} {seed}", trained))
+    for kind, values in means.items():
+        mean, low, high = sum(values) / len(values), min(values), max(values)
+        print(f"{kind}: mean NDCG@10 {mean:.4f} of {len(values)} seeds ({low:.4f} to {high:.4f})")
 
 
 if __name__ == "__main__":
@@ -80,7 +135,7 @@ if __name__ == "__main__":
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", default="30min", help="of one pre-training")
-    parser.add_argument("--alternatives", default="2min", help="time of the alternatives' tuning")
+    parser.add_argument("--seconds", type=float, default=150.0, help="of tuning all alternatives")
     parser.add_argument("--hold-out", choices=["last", "time"], default="last")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
     parser.add_argument("--keep", type=Path, help="folder in which the runs stay")

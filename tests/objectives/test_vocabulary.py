@@ -278,3 +278,29 @@ def test_gradients_of_the_rows_alone_are_those_of_the_table(
         grads.append(table.grad.to_dense() if rows else table.grad)
     torch.testing.assert_close(*grads)
     assert built(name, loss="full").keep_rows() == []
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_full_loss_in_parts_is_that_of_the_whole(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, vectors, targets = problem()
+    found = []
+    for most in (10**9, 20):
+        monkeypatch.setattr("headstart.objectives.heads._MOST", most)
+        monkeypatch.setattr("headstart.objectives.heads._PART", 45)
+        with torch.autocast("cpu", enabled=precision == "bf16"):
+            results = loss_at_targets(head, vectors, targets)
+        leaves = [vectors, head.decoder.weight, head.decoder.bias]
+        grads = torch.autograd.grad(results["loss"], leaves)
+        found.append([*results.values(), *grads])
+        scaled = torch.autograd.grad(3 * loss_at_targets(head, vectors, targets)["loss"], leaves)
+        if precision == "fp32":
+            for once, thrice in zip(grads, scaled, strict=True):
+                torch.testing.assert_close(3 * once, thrice)
+    near: dict[str, Any] = {"atol": 1e-2, "rtol": 2e-2} if precision == "bf16" else {}
+    for whole, parts in zip(*found, strict=True):
+        torch.testing.assert_close(parts, whole, **near)
+    with torch.no_grad():
+        alone = loss_at_targets(head, vectors, targets)["loss"]
+        torch.testing.assert_close(alone, found[0][0], atol=1e-2, rtol=1e-3)

@@ -8,12 +8,16 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 from torch.nn import functional as F
 
 from headstart.batch import IGNORE
 from headstart.files import write_json
-from headstart.objectives.losses import token_loss
+from headstart.objectives.cross_entropy import LinearCrossEntropy
+from headstart.objectives.losses import majority, token_loss
 
+#: Logits beyond which a loss is computed in parts, and those of a part.
+_MOST, _PART = 2**28, 2**26
 #: What a head ``generates`` that predicts how a text continues.
 CONTINUATION = "continuation"
 
@@ -89,7 +93,16 @@ def loss_at_targets(head: nn.Module, vectors: Tensor, targets: Tensor) -> dict[s
     """
     flat = targets.flatten()  # (N,)
     where = flat.ne(IGNORE).nonzero().squeeze(1)
-    return token_loss(head(vectors.flatten(0, -2)[where]), flat[where])
+    found, wanted = vectors.flatten(0, -2)[where], flat[where]
+    if isinstance(head, TokenHead) and found.device.type == "cpu" and not is_compiling():
+        classes = head.decoder.out_features
+        if len(wanted) * classes > _MOST:  # several copies of so many logits may not fit in memory
+            layer, rows = head.decoder, max(1, _PART // classes)
+            vectors = head.transform(found)
+            loss, right = LinearCrossEntropy.apply(vectors, layer.weight, layer.bias, wanted, rows)
+            chance = majority(wanted, classes)
+            return {"loss": loss, "accuracy": right, "accuracy_chance": chance}
+    return token_loss(head(found), wanted)
 
 
 def projection(

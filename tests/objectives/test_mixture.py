@@ -168,7 +168,13 @@ def test_a_number_stays_a_number():
 
 
 SMALL = {"layers": 1, "heads": 2, "width": 16, "dropout": 0.1}
-SIZES = {"light": {"width": 16}, "conv": {}, "plain": {}, "vit": {**SMALL, "width": 8}}
+SIZES = {
+    "light": {"width": 16},
+    "gru": {"width": 16},
+    "conv": {},
+    "plain": {},
+    "vit": {**SMALL, "width": 8},
+}
 
 
 @pytest.mark.parametrize("name", list(ENCODERS))

@@ -36,8 +36,8 @@ from headstart.modalities import Vocabulary
 from headstart.objectives.heads import TokenHead, loss_at_targets
 from headstart.objectives.losses import cross_entropy, full_precision
 
-#: The largest vocabulary whose loss is full by default.
-LARGE = 100_000
+#: The largest vocabulary whose loss is full by default: those of all languages together fit.
+LARGE = 300_000
 #: Power of the counts by which negatives are drawn.
 POWER = 0.75
 #: gSASRec's t: 0 is plain binary cross-entropy, 1 calibrates it fully.

@@ -37,6 +37,8 @@ SMALL = {"layers": 2, "width": 64, "heads": 2, "dropout": 0.5}
 #: Beyond these a longer budget gains nothing: on two shops and a set of movies 60 rank no better
 #: than 30 (benchmarks/README.md).
 MOST_EPOCHS = 40
+#: The largest catalogue whose softmax is full: a step of 64 rows takes 3 seconds there.
+LARGE = 100_000
 #: Steps of an epoch, where a step has at least and at most so many rows.
 STEPS, FEWEST_ROWS, MOST_ROWS = 80, 16, 256
 
@@ -154,11 +156,14 @@ class InteractionsModality(Modality):
         longest = int(items.lengths.max(initial=1))
         length = request.length or min(LENGTH, max(4, longest))
         steps = len(items.values) // (length * STEPS)
+        large = len(items.values.unique()) > LARGE
+        sampled = {name: {"loss": "sampled"} for name in objectives if name in ("clm", "mlm")}
         return Defaults(
             objectives,
             encoder,
             length,
             most_epochs=MOST_EPOCHS,
+            objective_options=sampled if large else {},
             encoder_options=SMALL,
             batch_size=min(MOST_ROWS, max(FEWEST_ROWS, steps)),
             optimizer={"name": "adamw", "learning_rate": 2e-3},

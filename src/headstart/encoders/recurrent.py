@@ -21,7 +21,7 @@ from headstart.config import Options
 from headstart.encoders import EncoderKind, Features, TokenEncoder
 from headstart.encoders.gaps import GapEmbedding, gap_embedding
 from headstart.encoders.visibility import visibility
-from headstart.errors import HeadstartError, refused
+from headstart.errors import refused
 from headstart.files import write_json
 from headstart.modalities import TokenProcessor
 
@@ -167,7 +167,7 @@ class RecurrentEncoder(TokenEncoder):
             config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
             shape = {name: config[name] for name in RecurrentOptions.model_fields}
             if not 1 <= int(config["vocab_size"]) <= 10**9:
-                raise HeadstartError(f"it has {config['size']} rows")
+                raise ValueError(f"its vocab_size is {config['vocab_size']}")
             gaps = GapEmbedding(int(config["width"])) if config["gaps"] else None
             encoder = cls(RecurrentOptions(**shape), int(config["vocab_size"]), gaps)
             encoder.load_state_dict(load_file(Path(folder) / WEIGHTS))

@@ -52,15 +52,21 @@ class LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, vectors: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, rows: int
+        ctx: Any,
+        vectors: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        targets: Tensor,
+        rows: int,
+        learns: bool,
     ) -> tuple[Tensor, Tensor]:
-        """Return loss and accuracy, ``rows`` rows at a time."""
+        """Return loss and accuracy, ``rows`` rows at a time; gradients only if it ``learns``."""
         kind = weight.dtype
         if torch.is_autocast_enabled(vectors.device.type):
             kind = torch.get_autocast_dtype(vectors.device.type)
         count = len(targets)
-        learns = any(ctx.needs_input_grad)
-        parts = (torch.zeros_like(vectors), torch.zeros_like(weight), torch.zeros_like(bias))
+        learns = learns and any(ctx.needs_input_grad)
+        parts = [torch.zeros_like(each) for each in (vectors, weight, bias) if learns]
         total = correct = torch.zeros((), dtype=torch.float64)
         with torch.autocast(vectors.device.type, enabled=False):
             table, shift = weight.to(kind), bias.to(kind)
@@ -84,7 +90,7 @@ class LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients with respect to vectors, weight and bias."""
-        return (*(part * grads[0].to(part.dtype) for part in ctx.parts), None, None)
+        return (*(part * grads[0].to(part.dtype) for part in ctx.parts), None, None, None)
 
 
 def _sums(

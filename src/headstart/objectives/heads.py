@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.compiler import is_compiling
@@ -99,7 +100,10 @@ def loss_at_targets(head: nn.Module, vectors: Tensor, targets: Tensor) -> dict[s
         if len(wanted) * classes > _MOST:  # several copies of so many logits may not fit in memory
             layer, rows = head.decoder, max(1, _PART // classes)
             vectors = head.transform(found)
-            loss, right = LinearCrossEntropy.apply(vectors, layer.weight, layer.bias, wanted, rows)
+            learns = torch.is_grad_enabled()  # which is always off within the function
+            loss, right = LinearCrossEntropy.apply(
+                vectors, layer.weight, layer.bias, wanted, rows, learns
+            )
             chance = majority(wanted, classes)
             return {"loss": loss, "accuracy": right, "accuracy_chance": chance}
     return token_loss(head(found), wanted)

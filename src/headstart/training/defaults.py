@@ -106,7 +106,9 @@ def decide(config: PretrainConfig, records: Any, modality: Modality) -> Plan:
             chosen[name] = {**default_options, **chosen.get(name, {})}
     for name, default_options in defaults.objective_options.items():
         chosen[name] = {**default_options, **chosen.get(name, {})}
-    rate = min(own_rate, default=defaults.optimizer.get("learning_rate", rate))
+    if config.optimizer.name == "auto" and kind:
+        rate = defaults.optimizer.get("learning_rate", rate)
+    rate = min(own_rate, default=rate)
     # Published weights have an EncoderKind too, and a tag after a dot.
     guarded = config.safeguards != "off" and (kind is None or "." in encoder)
     if config.safeguards == "on" and not guarded:

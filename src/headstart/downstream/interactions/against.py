@@ -16,14 +16,15 @@ from headstart.modalities.interactions.timed import TimedHistories
 from headstart.run import RunFolder
 
 #: Options that do not change which items are held out.
-_FREE = {"seen"}
+_FREE = {"seen", "positions"}
 
 
 class OtherNetwork:
     """The network of another run, whose catalogue has the same items in another order.
 
     Args:
-        order: (I,) the number that each item of our catalogue has in its own.
+        order: (I,) the number that each item of our catalogue has in its own; -1 for one that it
+            lacks, which it never recommends.
     """
 
     def __init__(self, name: str, network: NetworkRanker, order: np.ndarray) -> None:
@@ -32,10 +33,14 @@ class OtherNetwork:
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         """Return the scores (B,I) of all items after each history."""
-        theirs: Sequence[np.ndarray] = [self._order[history] for history in histories]
+        coded = [self._order[history] for history in histories]
+        theirs: Sequence[np.ndarray] = [each[each >= 0] for each in coded]
         if isinstance(histories, TimedHistories):
-            theirs = TimedHistories(theirs, histories.times)
-        return self._network.scores(theirs)[:, self._order]
+            both = zip(histories.times, coded, strict=True)
+            theirs = TimedHistories(theirs, [times[each >= 0] for times, each in both])
+        found = self._network.scores(theirs)[:, self._order]
+        found[:, self._order < 0] = -np.inf
+        return found
 
 
 def other_networks(
@@ -68,12 +73,6 @@ def _other(
             f"{opened.run.folder} with {ours[different[0]]}, so that it may have seen what is "
             "tested; name a run of the same options."
         )
-    if theirs.ids.keys() != processor.ids.keys():
-        raise HeadstartError(
-            f"{name} has {len(theirs.names):,} items and {opened.run.folder} "
-            f"{len(processor.names):,}, not the same ones, so that it may have seen what is "
-            "tested; name a run on the same records."
-        )
     states = [each.resolved.get("sources_state") for each in (run, opened.run)]
     if None in states:
         notes.append(f"Whether {name} saw the same records is not known.")
@@ -83,5 +82,7 @@ def _other(
             "have seen what is tested; name a run on the same records."
         )
     codes = {item: code for code, item in enumerate(theirs.names)}
-    order = np.array([codes[item] for item in processor.names], dtype=np.int64)
+    order = np.array([codes.get(item, -1) for item in processor.names], dtype=np.int64)
+    if lacking := int((order < 0).sum()):
+        notes.append(f"{name} lacks {lacking:,} of the {len(order):,} items, and recommends none.")
     return OtherNetwork(name, network, order)

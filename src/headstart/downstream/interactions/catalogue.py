@@ -17,7 +17,7 @@ from headstart.modalities.interactions.item_table import ItemTable, read_item_ta
 from headstart.modalities.interactions.processor import ItemProcessor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from headstart.config import RecommendConfig
     from headstart.downstream.interactions.item_features import Reader
@@ -168,10 +168,12 @@ def text_reader(folder: str) -> Reader:
     return read
 
 
-def typed_items(values: Sequence[str], table: ItemTable | None) -> list[str]:
+def typed_items(values: Sequence[str], table: ItemTable | None, known: Container[str]) -> list[str]:
     """Return the items of what was typed: a title as a whole, or ids such as ``12,7,9``."""
     found: list[str] = []
     for value in values:
         titled = table.named.get(value.strip().lower(), []) if table is not None else []
+        # Of several items with this title one that has events, if there is one.
+        titled = sorted(titled, key=lambda name: name not in known)
         found += titled[:1] or names_in(value) or []
     return found

@@ -82,7 +82,8 @@ class NetworkRanker:
 
     @torch.inference_mode()
     def _some(self, histories: Sequence[np.ndarray]) -> np.ndarray:
-        room = self._length - (not self._is_causal)
+        # In training the last position of a row has no target, and none is predicted from it.
+        room = self._length - 1
         rows = []
         for history, times in zip(histories, times_within(histories), strict=True):
             ids = [int(item) + FIRST for item in history[-room:]]
@@ -94,8 +95,11 @@ class NetworkRanker:
         seen = visibility(batch)
         if self._is_causal:
             seen = causal(seen, batch)
+        positions = batch.get("positions")
+        if positions is not None and self._is_causal:
+            positions = positions + 1  # counted from the item to come, as in training
         vectors = self._encoder.embed(batch)
-        tokens = self._encoder.contextualize(vectors, seen, batch.get("positions"))
+        tokens = self._encoder.contextualize(vectors, seen, positions)
         last = batch["mask"].sum(1) - 1
         logits = self._head(tokens[torch.arange(len(rows)), last])[:, FIRST : FIRST + self._count]
         return log_softmax_(logits.float()).numpy()

@@ -209,8 +209,13 @@ def _refuse_others(records: Dataset, own: Dataset, source: str) -> None:
         HeadstartError: what is tested of that user may have been trained on.
     """
     known = dict(zip(own["id"], own["items"], strict=True))
-    named = zip(records["id"], records["items"], strict=True)
-    other = [user for user, items in named if user in known and known[user] != items]
+    named = dict(zip(records["id"], records["items"], strict=True))
+    if missing := len(known.keys() - named.keys()):
+        raise HeadstartError(
+            f"{source} lacks {missing:,} of the {len(known):,} users of the run, so that others "
+            "would be held out than in its training; name all of its records, or leave it out."
+        )
+    other = [user for user, items in named.items() if user in known and known[user] != items]
     if other:
         raise HeadstartError(
             f"{source}: {len(other):,} users, such as {other[0]!r}, have other items there than "

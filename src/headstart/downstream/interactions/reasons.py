@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: Latest items of a history among which reasons are looked for, and reasons of an item.
 _RECENT, _REASONS = 100, 2
+#: Histories whose scores of all items are in memory at once.
+_AT_ONCE = 16
 
 
 def reasons_of(ranker: Ranker, history: np.ndarray, items: np.ndarray) -> Sequence[np.ndarray]:
@@ -23,9 +25,12 @@ def reasons_of(ranker: Ranker, history: np.ndarray, items: np.ndarray) -> Sequen
     history = history[-_RECENT:]
     if len(history) < 2:
         return [history[:1]] * len(items)
-    fewer = [np.delete(history, index) for index in range(len(history))]
-    # Both without the times of events, as a pause has no item of its own.
-    whole, *without = ranker.scores([history, *fewer])[:, items]
-    lost = whole - np.stack(without)  # (H,k)
+    # All without the times of events, as a pause has no item of its own.
+    each = [history, *(np.delete(history, index) for index in range(len(history)))]
+    scores = [
+        ranker.scores(each[at : at + _AT_ONCE])[:, items] for at in range(0, len(each), _AT_ONCE)
+    ]
+    whole, without = np.concatenate(scores)[:1], np.concatenate(scores)[1:]
+    lost = whole - without  # (H,k)
     order = np.argsort(-lost, axis=0)[:_REASONS]
     return [history[order[lost[order[:, item], item] > 0, item]] for item in range(len(items))]

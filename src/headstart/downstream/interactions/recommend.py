@@ -210,7 +210,7 @@ def _users(
         )
     if plan.history:
         processor = cast(ItemProcessor, opened.processor)
-        typed = typed_items(plan.history, processor.table)
+        typed = typed_items(plan.history, processor.table, processor.ids)
         if not set(typed) & processor.ids.keys():
             raise HeadstartError(
                 "none of the items of --history is in the catalogue of the run; write them as its "
@@ -218,11 +218,7 @@ def _users(
             )
         return [_User("new user", typed)]
     if plan.users is not None:
-        audit = Audit()
-        records = opened.modality.read([plan.users], plan, audit)
-        if audit.reasons:
-            notes.append(set_aside(audit.summary()))
-        return _read(records)
+        return _of_file(plan.users, opened, plan, notes)
     records_or_none = sources()
     if records_or_none is None:
         raise HeadstartError(f"{notes[-1]} Name the items with --history instead.")
@@ -240,6 +236,25 @@ def _users(
             f"--history ITEMS{_meant([user], names)}"
         )
     return _read(records_or_none.select([names.index(user)]))
+
+
+def _of_file(
+    users: str, opened: OpenedEncoder, plan: RecommendConfig, notes: list[str]
+) -> list[_User]:
+    """Return the users of a file with all their events, or the latest session of each.
+
+    The thresholds of the run are for its training: an item that few of these users have is known.
+    """
+    options = cast("InteractionOptions", opened.modality.options)
+    every = {"least_events": 1, "least_users": 1, "hold_out": "none"}
+    audit = Audit()
+    reader = type(opened.modality)(options.model_copy(update=every))
+    found = _read(reader.read([users], plan, audit))
+    if audit.reasons:
+        notes.append(set_aside(audit.summary()))
+    if options.session_gap is None:
+        return found
+    return list({each.name.rpartition("#")[0]: each for each in found}.values())
 
 
 def _read(records: Dataset) -> list[_User]:

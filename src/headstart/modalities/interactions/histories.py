@@ -155,7 +155,12 @@ def gathered(events: Events, audit: Audit, options: InteractionOptions) -> Event
             f"{before - len(events.users):,} of {before:,} events repeat an item and are left out "
             f"(interactions.repeats={options.repeats})."
         )
-    return _cored(events, audit, options)
+    while True:  # without a rare item between them, two of one item stand side by side
+        count = len(events.users)
+        events = _cored(events, audit, options)
+        if len(events.users) == count:
+            return events
+        events = _without_repeats(events, options)
 
 
 def sequences_of(events: Events, options: InteractionOptions) -> Histories:

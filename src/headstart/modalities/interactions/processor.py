@@ -200,7 +200,8 @@ class ItemProcessor(TokenProcessor):
         if local or side:
             raise HeadstartError("views of sequences have no pixels; leave out local and side.")
         check_views(kind)
-        return VIEWS[kind](batch, generator, PAD, MASK)
+        found = VIEWS[kind](batch, generator, PAD, MASK)
+        return tuple(map(from_end, found)) if self.from_end else found
 
     def units(self, record: Mapping[str, Any], length: int) -> ItemUnits:
         """Return the items of a history."""

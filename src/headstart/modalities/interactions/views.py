@@ -27,22 +27,25 @@ def cropped(batch: Batch, generator: torch.Generator, pad_id: int, mask_id: int)
     column = torch.arange(ids.shape[1], device=ids.device)
     kept = column < size
     index = (start + column).clamp(max=ids.shape[1] - 1)
-    return {
+    found = {
         "input_ids": torch.where(kept, ids.gather(1, index), pad_id),
         "mask": kept & mask.any(1, keepdim=True),
     }
+    if "gaps" in batch:
+        found["gaps"] = torch.where(kept, batch["gaps"].gather(1, index), 0)
+    return found
 
 
 def hidden(batch: Batch, generator: torch.Generator, pad_id: int, mask_id: int) -> Batch:
     """Return each sequence with some of its items hidden."""
     ids, mask = batch["input_ids"], batch["mask"]
     drawn = torch.rand(ids.shape, generator=generator, device=ids.device) < HIDDEN
-    return {"input_ids": torch.where(drawn & mask, mask_id, ids), "mask": mask}
+    return {**_sequence(batch), "input_ids": torch.where(drawn & mask, mask_id, ids)}
 
 
 def reordered(batch: Batch, generator: torch.Generator, pad_id: int, mask_id: int) -> Batch:
     """Return each sequence with a window of it in a random order."""
-    ids, mask = batch["input_ids"], batch["mask"]
+    ids = batch["input_ids"]
     start, size = _window(batch, generator, REORDERED)
     column = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
     inside = (column >= start) & (column < start + size)
@@ -50,7 +53,8 @@ def reordered(batch: Batch, generator: torch.Generator, pad_id: int, mask_id: in
     # Sorted by position, but inside of the window by chance.
     key = torch.where(inside, start + noise * size.clamp(min=1), column + 0.0)
     order = torch.where(inside, key, column.float()).argsort(dim=1, stable=True)
-    return {"input_ids": ids.gather(1, order), "mask": mask}
+    # The times stay where they are: only the items change places.
+    return {**_sequence(batch), "input_ids": ids.gather(1, order)}
 
 
 _EACH = {"crop": cropped, "mask": hidden, "reorder": reordered}
@@ -78,7 +82,7 @@ def two_of_three(
     def taken(kind: Tensor) -> Batch:
         return {
             name: torch.stack([each[name] for each in made])[kind, torch.arange(count)]
-            for name in ("input_ids", "mask")
+            for name in made[0]
         }
 
     return taken(order[:, 0]), taken(order[:, 1])
@@ -98,6 +102,11 @@ def check_views(kind: str) -> None:
             f"sequences have no views {kind!r}{did_you_mean(kind, VIEWS)}; there are "
             f"{', '.join(VIEWS)}."
         )
+
+
+def _sequence(batch: Batch) -> Batch:
+    """Return what a view has of a batch; positions are counted again."""
+    return {name: batch[name] for name in ("input_ids", "mask", "gaps") if name in batch}
 
 
 def _window(batch: Batch, generator: torch.Generator, share: float) -> tuple[Tensor, Tensor]:

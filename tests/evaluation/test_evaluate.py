@@ -216,5 +216,5 @@ def test_a_protocol_measures_features_or_a_network() -> None:
 
 def test_what_is_about_one_network_alone_compares_no_features() -> None:
     config = plan(task="perplexity")
-    with pytest.raises(HeadstartError, match="perplexity is measured of one run alone"):
+    with pytest.raises(HeadstartError, match="perplexity is measured of one run at a time"):
         measure([candidate("ours", "pretrained", 1.0, 0)], LABELS, TEST, config)

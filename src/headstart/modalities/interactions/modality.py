@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 LENGTH, LETTERS = 50, 160
 #: The networks by default: a catalogue is no language.
 SMALL = {"layers": 2, "width": 64, "heads": 2, "dropout": 0.5}
-#: Beyond these a longer budget gains nothing: on two shops and a set of movies 60 rank no better
-#: than 30 (benchmarks/README.md).
+#: Beyond these a longer budget gains nothing: on Amazon's Beauty 60 rank no better than 30
+#: (docs/log.md).
 MOST_EPOCHS = 40
 #: The largest catalogue whose softmax is full: a step of 64 rows takes 3 seconds there.
 LARGE = 100_000

@@ -75,8 +75,9 @@ def pattern(form: str) -> re.Pattern[str]:
     near, far = characters(rf"[{MARKS}]&&[\x00-\uffff]"), characters(rf"[{MARKS}]--[\x00-\uffff]")
     mark = rf"(?:[{near}]|(?=[\U00010000-\U0010ffff])[{far}])"
     parts = {
-        "letter": rf"[{dense}]{mark}*+(?:(?<=[{stackers}])[{dense}]{mark}*+)*+",
-        "run": rf"[^\W_{dense}]++(?:{mark}++[^\W_{dense}]*+)*+",
+        # No group is possessive: before Python 3.11.5 such ones lose what they have matched.
+        "letter": rf"[{dense}]{mark}*(?:(?<=[{stackers}])[{dense}]{mark}*)*",
+        "run": rf"[^\W_{dense}]++(?:{mark}+[^\W_{dense}]*+)*",
         "mark": mark,
         "han": f"[{characters(unspaced(scripts=['Han']))}]",
         "stop": f"[{characters(STOPS)}]",

@@ -127,6 +127,7 @@ OWN_WORDS = {
     "data/pairs.py",
     "answers.py",
     "pages/charts.py",
+    "pages/evidence.py",
 }
 OWN_WORDS |= {"pages/dots.py", "pages/heat.py", "pages/scatter.py", "pages/tradeoff.py"}
 #: Where tensors are named that are of ids or of pixels by definition.

@@ -8,10 +8,10 @@ import torch
 
 from headstart.deployment.deletion import SHARES, deletion
 from headstart.downstream.wide import Wide, distinct
-from headstart.modalities.text.evidence import TextEvidence, Word
 from headstart.modalities.text.processor import TextProcessor
 from headstart.modalities.text.tokenizers import fit_tokenizer
 from headstart.modalities.text.units import TextUnits, read, without, words
+from headstart.pages.evidence import TextEvidence, Word
 
 ENGLISH = ["the film wasn't good, not good at all", "a far-fetched but good plot!"] * 30
 CHINESE = ["这个酒店很好", "服务不好, 价格贵"] * 30

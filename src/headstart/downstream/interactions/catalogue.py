@@ -152,17 +152,15 @@ def text_reader(folder: str) -> Reader:
         HeadstartError: it reads something else.
     """
     opened = OpenedEncoder(folder)
-    if opened.modality.name != "text":
+    if "sentences" not in opened.modality.provides:
         raise HeadstartError(
             f"{folder} reads {opened.modality.content.noun}, and what is said of items is text; "
             "name a run on texts, or a published encoder of them, with --items-encoder."
         )
 
     def read(texts: Sequence[str]) -> np.ndarray:
-        from datasets import Dataset
-
-        names = [str(number) for number in range(len(texts))]
-        records = Dataset.from_dict({"id": names, "text": list(texts)})
+        records = opened.modality.inline(list(texts))
+        assert records is not None  # what has sentences can be typed
         return features(opened.encoder, opened.processor, records, length=opened.length)
 
     return read

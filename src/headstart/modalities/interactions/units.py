@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from headstart.modalities.processor import Vocabulary
-from headstart.modalities.text.evidence import TextEvidence, Word
+from headstart.pages.evidence import TextEvidence, Word
 
 if TYPE_CHECKING:
     from headstart.batch import Batch

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from headstart.modalities import Vocabulary
-from headstart.modalities.text.evidence import TextEvidence, Word
 from headstart.modalities.text.scripts import pattern
+from headstart.pages.evidence import TextEvidence, Word
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -1,4 +1,4 @@
-"""The weights of the words of a text, or of items, on the console and in a page."""
+"""The weights of words, of a text or of the titles of items, on the console and in a page."""
 
 from __future__ import annotations
 

@@ -32,9 +32,9 @@ from setting import announce, data
 
 import headstart as hs
 from headstart.data.vectors import unit_length
-from headstart.downstream.interactions.catalogue import text_reader
 from headstart.downstream.interactions.cold import WithNew, map_features, map_to_items
 from headstart.downstream.interactions.item_features import Reader, features_of
+from headstart.downstream.interactions.item_readers import item_reader
 from headstart.downstream.interactions.network import network_of
 from headstart.encoders.opening import OpenedEncoder
 from headstart.modalities.interactions.item_table import Item, ItemTable
@@ -141,7 +141,7 @@ def draw(
     )
     also = {}
     if reader is not None:
-        found = map_to_items(network.vectors(), processor, table, held, reader)
+        found = map_to_items(network.vectors(), processor, table, held, [reader])
         both = WithNew(network, network.vectors(), found)
         also["network, mapped with the encoder"] = both.scores(histories)[:, count:]
     candidates: dict[str, np.ndarray] = {
@@ -213,7 +213,7 @@ def main() -> None:
     parser.add_argument("--budget", default="5min", help="for each network")
     parser.add_argument("--items-encoder", help="of texts, which is measured beside TF-IDF alone")
     options = parser.parse_args()
-    reader = None if options.items_encoder is None else text_reader(options.items_encoder)
+    reader = None if options.items_encoder is None else item_reader(options.items_encoder, print)
     announce("New items by their titles and genres")
     table, rows = movies(), events()
     found: dict[str, dict[int, list[float]]] = {}

@@ -82,14 +82,14 @@ def main() -> None:
     parser.add_argument("--pictures", action="store_true", help="small files in place of lines")
     parser.add_argument("--counts", nargs="+", type=int, default=[100_000, 1_000_000])
     options = parser.parse_args()
-    objective = options.objective or ("simclr" if options.images else "contrast")
+    objective = options.objective or ("simclr" if options.pictures else "contrast")
     announce(f"Scale, {objective}")
     for count in options.counts:
         with tempfile.TemporaryDirectory() as scratch:
-            source = Path(scratch, "pictures" if options.images else "lines.txt")
-            (draw if options.images else write)(source, count)
+            source = Path(scratch, "pictures" if options.pictures else "lines.txt")
+            (draw if options.pictures else write)(source, count)
             listed = ""
-            if options.images:
+            if options.pictures:
                 found = child(LISTING, source, f"{scratch}/listed")
                 listed = f"{found['records']:,} listed in {found['seconds']:.1f} s, "
             found = child(CHILD, source, f"{scratch}/run", objective)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from headstart.config.models import REPLACE
 from headstart.config.options import OptionalSource, SourceOptions
-from headstart.config.places import OptionalPlace, Place
+from headstart.config.places import OptionalPlace, Place, Places
 
 
 class RecommendConfig(SourceOptions):
@@ -36,13 +36,15 @@ class RecommendConfig(SourceOptions):
     new_items: OptionalSource = Field(
         None,
         description="Table of items without events that may be recommended, too, by their titles, "
-        "texts and categories; its columns are found, or named with --column title=COLUMN.",
+        "texts, categories and prices; its columns are found, or named with --column title=COLUMN.",
     )
     all_items: bool = Field(
         False, description="Also recommend items of the run's table of items without an event."
     )
-    items_encoder: OptionalPlace = Field(
-        None, description="Run or encoder of texts that reads what is said of new items, too."
+    items_encoder: Places = Field(
+        default_factory=list,
+        description="Run or encoder that reads what is said of items, or their pictures, too; may "
+        "be given several times.",
     )
     among: Literal["all", "known", "new"] = Field(
         "all", description="Rank all items, or only those with events, or only those without."

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import headstart as hs
 from headstart.downstream.interactions.cold import map_features
@@ -134,10 +135,7 @@ def test_where_nothing_can_be_learned_it_is_said(run: Path, shop: Path, tmp_path
     few.write_text("item_id,title\n3,Three\n")
     with pytest.raises(HeadstartError, match="have events in the run already"):
         hs.recommend(str(run), history="3", new_items=str(few))
-    bare = tmp_path / "bare"
-    shutil.copytree(run, bare)
-    for file in ("item_table.parquet", "SHA256SUMS"):
-        (bare / "encoder" / file).unlink()
+    bare = _bare(run, tmp_path)
     with pytest.raises(HeadstartError, match="something is said of 1 item"):
         hs.recommend(str(bare), history="3", new_items=str(shop / "new.csv"))
     with pytest.raises(HeadstartError, match=r"no table of items.*leave out all_items"):
@@ -175,8 +173,8 @@ def test_the_map_is_a_ridge_regression_whose_penalty_fits() -> None:
 
 def test_an_encoder_of_texts_reads_what_is_said(run: Path, shop: Path, tmp_path: Path) -> None:
     new = str(shop / "new.csv")
-    with pytest.raises(HeadstartError, match="what is said of items is text"):
-        hs.recommend(str(run), history="2", new_items=new, items_encoder=str(run))
+    with pytest.raises(HeadstartError, match="of items there are texts and pictures"):
+        hs.recommend(str(run), history="2", new_items=new, items_encoder=[str(run)])
     texts = [
         f"a {word} in the {kind}" for word in ("spade", "flute", "rose") for kind in KINDS
     ] * 20
@@ -184,9 +182,64 @@ def test_an_encoder_of_texts_reads_what_is_said(run: Path, shop: Path, tmp_path:
         texts, out=str(tmp_path / "words"), encoder="light", budget="5steps", tracker="none"
     )
     found = hs.recommend(
-        str(run), history="2", new_items=new, items_encoder=str(tmp_path / "words"), among="new"
+        str(run), history="2", new_items=new, items_encoder=[str(tmp_path / "words")], among="new"
     )
     assert rows(found)[0]["item"] == "n0"
+    assert "what is known of them" in str(found)
+
+
+def test_new_items_are_ranked_by_their_pictures(run: Path, tmp_path: Path) -> None:
+    """Colours are what tells the two tastes apart; one file is broken, and one is outside."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "catalogue"
+    folder.mkdir()
+    colours = {0: (200, 40, 40), 1: (40, 40, 200)}
+    lines = ["item_id,picture"]
+    for item in [*map(str, range(ITEMS)), "red", "blue"]:
+        kind = int(item) % 2 if item.isdigit() else ["red", "blue"].index(item)
+        noise = rng.integers(-30, 30, (16, 16, 3))
+        pixels = np.clip(np.array(colours[kind]) + noise, 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{item}.png")
+        lines.append(f"{item},{item}.png")
+    (folder / "7.png").write_bytes(b"no picture")
+    table = folder / "catalogue.csv"
+    table.write_text("\n".join([*lines, "far,../catalogue.csv"]) + "\n")
+    with pytest.raises(HeadstartError, match="or pictures and what reads them"):
+        hs.recommend(str(_bare(run, tmp_path)), history="2", new_items=str(table))
+    network = tmp_path / "network"
+    hs.pretrain(str(folder), out=str(network), budget="4steps", modality="image", tracker="none")
+    for history, best in (("2,4,8", "red"), ("3,5,9", "blue")):
+        found = hs.recommend(
+            str(run),
+            history=history,
+            new_items=str(table),
+            items_encoder=[str(network)],
+            among="new",
+        )
+        assert rows(found)[0]["item"] == best
+        assert "1 of 62 pictures of items cannot be read" in str(found)
+    plain = tmp_path / "plain.csv"
+    plain.write_text("item_id,title\nn0,A spade\n")
+    with pytest.raises(HeadstartError, match="reads pictures, and no item has one"):
+        hs.recommend(str(run), history="2", new_items=str(plain), items_encoder=[str(network)])
+
+
+def test_new_items_are_ranked_by_their_prices(run: Path, tmp_path: Path) -> None:
+    bare, table = _bare(run, tmp_path), tmp_path / "prices.csv"
+    known = [f"{item},{(5 if item % 2 else 50) + item / 10:.2f} EUR" for item in range(ITEMS)]
+    table.write_text("\n".join(["item_id,price", *known, "cheap,6", "dear,51"]) + "\n")
+    for history, best in (("2,4,8", "dear"), ("3,5,9", "cheap")):
+        listed = rows(hs.recommend(str(bare), history=history, new_items=str(table), among="new"))
+        assert listed[0]["item"] == best
+
+
+def _bare(run: Path, folder: Path) -> Path:
+    """Return a copy of the run that knows nothing of its items."""
+    bare = folder / "bare"
+    shutil.copytree(run, bare)
+    for file in ("item_table.parquet", "SHA256SUMS"):
+        (bare / "encoder" / file).unlink()
+    return bare
 
 
 def test_columns_of_new_items_are_named(run: Path, tmp_path: Path) -> None:

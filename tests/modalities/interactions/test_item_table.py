@@ -10,13 +10,9 @@ import pytest
 
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
-from headstart.modalities.interactions.item_table import (
-    Item,
-    ItemTable,
-    categories_in,
-    note_table,
-    read_item_table,
-)
+from headstart.modalities.interactions.item_cells import categories_in, price_in
+from headstart.modalities.interactions.item_reading import read_item_table
+from headstart.modalities.interactions.item_table import Item, ItemTable, note_table
 
 
 def test_ids_are_those_of_the_events_whatever_the_format(tmp_path: Path) -> None:
@@ -103,10 +99,71 @@ def test_a_table_of_other_ids_is_told() -> None:
 
 
 def test_what_is_saved_is_what_was_read(tmp_path: Path) -> None:
-    table = ItemTable([Item("1", "One", "text", ("a",)), Item("2")])
+    table = ItemTable([Item("1", "One", "text", ("a",), 12.5, "/shop/one.png"), Item("2")])
     table.save(tmp_path)
     again = ItemTable.load(tmp_path)
     assert again is not None
     assert again.items == table.items
     assert again.named == {"one": ["1"]}
     assert ItemTable.load(tmp_path / "other") is None
+
+
+def test_a_table_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"id": ["1"], "title": ["One"], "text": [""], "categories": [["a"]]}
+    pq.write_table(pa.table(columns), tmp_path / "item_table.parquet")
+    again = ItemTable.load(tmp_path)
+    assert again is not None
+    assert again.items == {"1": Item("1", "One", "", ("a",))}
+
+
+@pytest.mark.parametrize(
+    ("cell", "price"),
+    [
+        (12, 12.0),
+        (12.5, 12.5),
+        ("12.5", 12.5),
+        ("$1,299.00", 1299.0),
+        ("1.299,00 €", 1299.0),
+        ("12,99 €", 12.99),
+        ("1,299", 1299.0),
+        ("1 299,5", 1299.5),
+        ("12 - 15", 12.0),
+        ("from 9.99", 9.99),
+        ("-3", None),
+        (-3, None),
+        (True, None),
+        (float("nan"), None),
+        ("free", None),
+        ("9" * 400, None),
+        (None, None),
+        ([12], None),
+    ],
+)
+def test_the_price_of_a_cell(cell: object, price: float | None) -> None:
+    assert price_in(cell) == price
+
+
+def test_prices_and_pictures_are_read_and_what_is_missing_is_said(tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    (shop / "photos").mkdir(parents=True)
+    (shop / "photos" / "one.png").write_bytes(b"a picture")
+    (tmp_path / "outside.png").write_bytes(b"another one")
+    path = shop / "items.csv"
+    path.write_text(
+        "item_id,price,image\n1,$3.50,photos/one.png\n2,,../outside.png\n"
+        f"3,0,{tmp_path}/outside.png\n4,9,https://shop.example/four.png\n5,,\n"
+    )
+    table = read_item_table(str(path), {})
+    assert table.items["1"] == Item("1", price=3.5, image=str(shop / "photos" / "one.png"))
+    assert [row.price for row in table.items.values()] == [3.5, None, 0.0, 9.0, None]
+    assert [bool(row.image) for row in table.items.values()] == [True, *[False] * 4]
+    audit = Audit()
+    note_table(table, Counter({"1": 5, "2": 1}), str(path), audit)
+    assert "3 pictures are no files inside its folder, such as '../outside.png'" in audit.notes[0]
+    assert audit.findings["facts"]["items with a price"] == "1 (50.0%)"
+    assert audit.findings["facts"]["items with a picture"] == "1 (50.0%)"
+    with pytest.raises(HeadstartError, match=r"no column 'cost'.*--set interactions.price=cost"):
+        read_item_table(str(path), {"price": "cost"})

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from headstart.downstream.interactions.cold import Mapped, map_to_items
-from headstart.encoders.features import features
+from headstart.downstream.interactions.item_readers import item_reader
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.modalities.interactions.content import names_in
-from headstart.modalities.interactions.item_table import ItemTable, read_item_table
+from headstart.modalities.interactions.item_reading import read_item_table
+from headstart.modalities.interactions.item_table import ItemTable
 from headstart.modalities.interactions.processor import ItemProcessor
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
     from headstart.config import RecommendConfig
-    from headstart.downstream.interactions.item_features import Reader
     from headstart.downstream.interactions.network import NetworkRanker
     from headstart.run import RunFolder
 
 #: Columns of a table of new items that can be named.
-ITEM_COLUMNS = ("item", "title", "description", "category")
+ITEM_COLUMNS = ("item", "title", "description", "category", "price", "image")
 
 
 @dataclass(frozen=True)
@@ -104,17 +104,17 @@ def catalogue_of(
         new = list(dict.fromkeys([*new, *found]))
     if not new:
         return _of_run(network, processor, table, plan)
-    reader = None if plan.items_encoder is None else text_reader(plan.items_encoder)
+    readers = [item_reader(folder, notes.append) for folder in plan.items_encoder]
     if table is None:  # what has new items has a table
         raise AssertionError
     vectors = network.vectors()
     try:
-        found_of = map_to_items(vectors, processor, table, new, reader)
+        found_of = map_to_items(vectors, processor, table, new, readers)
     except HeadstartError as error:
         raise HeadstartError(f"{run.folder}: {error}") from None
     notes.append(
         f"{'1 new item is' if len(new) == 1 else f'{len(new):,} new items are'} ranked by what is "
-        f"said of {'it' if len(new) == 1 else 'them'}, which explains "
+        f"known of {'it' if len(new) == 1 else 'them'}, which explains "
         f"{max(0.0, found_of.explained):.0%} of how the vectors of known items differ."
     )
     return Catalogue([*processor.names, *new], len(vectors), table, vectors, found_of)
@@ -143,27 +143,6 @@ def _given(plan: RecommendConfig) -> ItemTable:
         if name in ITEM_COLUMNS
     }
     return read_item_table(plan.new_items, columns, "--column ")
-
-
-def text_reader(folder: str) -> Reader:
-    """Return an encoder of texts as a reader of what is said of items.
-
-    Raises:
-        HeadstartError: it reads something else.
-    """
-    opened = OpenedEncoder(folder)
-    if "sentences" not in opened.modality.provides:
-        raise HeadstartError(
-            f"{folder} reads {opened.modality.content.noun}, and what is said of items is text; "
-            "name a run on texts, or a published encoder of them, with --items-encoder."
-        )
-
-    def read(texts: Sequence[str]) -> np.ndarray:
-        records = opened.modality.inline(list(texts))
-        assert records is not None  # what has sentences can be typed
-        return features(opened.encoder, opened.processor, records, length=opened.length)
-
-    return read
 
 
 def typed_items(values: Sequence[str], table: ItemTable | None, known: Container[str]) -> list[str]:

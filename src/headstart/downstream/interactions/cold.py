@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from headstart.data.vectors import unit_length
-from headstart.downstream.interactions.item_features import Reader, features_of, said_of
+from headstart.downstream.interactions.item_features import Reader, features_of, is_described
 from headstart.errors import HeadstartError
 from headstart.modalities.interactions.processor import FIRST
 from headstart.modalities.interactions.timed import TimedHistories
@@ -74,7 +74,8 @@ def mapped(
         items = "1 item" if len(known) == 1 else f"{len(known):,} items"
         raise HeadstartError(
             f"something is said of {items} with events, and at least {FEWEST} are needed to learn "
-            "from; give a table of the run's items, with the ids of its events."
+            "from; give a table of the run's items, with the ids of its events and titles, texts, "
+            "categories or prices, or pictures and what reads them with --items-encoder RUN."
         )
     guesses, chosen, explained = _learned(features, vectors[known], counts[known], new, seed)
     return Mapped(unit_length(chosen), known, unit_length(guesses), explained)
@@ -155,34 +156,38 @@ def map_to_items(
     processor: ItemProcessor,
     table: ItemTable,
     names: Sequence[str],
-    reader: Reader | None = None,
+    readers: Sequence[Reader] = (),
 ) -> Mapped:
     """Map new items, whose rows are in the table, to vectors such as those of the known.
 
     Args:
         vectors: (I,E) of the known items.
         names: of the new ones.
-        reader: an encoder of texts, see :func:`.item_features.features_of`.
+        readers: encoders of what is said of items, or of their pictures.
 
     Raises:
-        HeadstartError: too little is said of the items that have events.
+        HeadstartError: too little is known of the items that have events.
     """
     counts = processor.vocabulary.counts
     assert counts is not None
     events = np.maximum(counts[FIRST:], 1)
-    known = [
-        code
-        for code in np.argsort(-events, kind="stable").tolist()
-        if processor.names[code] in table and said_of(table.items[processor.names[code]])
-    ][:_MOST]
-    rows = [table.items[processor.names[code]] for code in known]
+    commonest = np.argsort(-events, kind="stable").tolist()
+    codes = np.array([code for code in commonest if processor.names[code] in table], dtype=np.int64)
+    codes = codes[:_MOST]
+    rows = [table.items[processor.names[code]] for code in codes]
     rows += [table.items[name] for name in names]
-    if len(known) < FEWEST:
+    read = [reader(rows) for reader in readers]
+    useful = np.array([is_described(row) for row in rows], dtype=bool)
+    for found in read:
+        useful[found.rows] = True
+    fitted = useful & (np.arange(len(rows)) < len(codes))
+    if fitted.sum() < FEWEST:
         features = np.zeros((len(rows), 1), np.float32)  # it is refused with the number
     else:
-        features = features_of(rows, np.arange(len(rows)) < len(known), reader)
-    codes, edge = np.array(known, dtype=np.int64), len(known)
-    return mapped(vectors, events, codes, features[:edge], features[edge:])
+        features = features_of(rows, fitted, read)
+    inside = fitted[: len(codes)]
+    known = features[: len(codes)][inside]
+    return mapped(vectors, events, codes[inside], known, features[len(codes) :])
 
 
 def _means(vectors: np.ndarray, histories: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""What items are like, by their titles, texts and categories, as vectors."""
+"""What items are like, by their titles, texts, categories, prices and pictures, as vectors."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,24 @@ TOPICS, MOST = 256, 512
 #: Letters of scripts without spaces between words, of which pairs are words.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")
 
-#: From the words of items to vectors (n,D), such as those of an encoder of texts.
-Reader = Callable[[Sequence[str]], np.ndarray]
+#: Soft steps of prices, and the width of one; prices are ranks between 0 and 1.
+STEPS, WIDE = 8, 0.12
+
+
+class Vectors(NamedTuple):
+    """What a reader makes of items.
+
+    Attributes:
+        rows: (m,) indices of those that it can read.
+        vectors: (m,D) of these.
+    """
+
+    rows: np.ndarray
+    vectors: np.ndarray
+
+
+#: From items to vectors, such as an encoder of texts or of pictures.
+Reader = Callable[[Sequence["Item"]], Vectors]
 
 
 def said_of(item: Item) -> str:
@@ -28,34 +44,38 @@ def said_of(item: Item) -> str:
     return ". ".join(filter(None, [item.title, ", ".join(item.categories), item.text]))
 
 
-def features_of(
-    items: Sequence[Item], fitted: np.ndarray, reader: Reader | None = None
-) -> np.ndarray:
-    """Return features (n,F) float32: the words' TF-IDF, reduced; categories; an encoder's vectors.
+def is_described(item: Item) -> bool:
+    """Return whether anything is known of an item without a picture's encoder."""
+    return bool(said_of(item)) or item.price is not None
 
-    Each of the three has length 1 where an item has it, and 0 elsewhere.
+
+def features_of(
+    items: Sequence[Item], fitted: np.ndarray, read: Sequence[Vectors] = ()
+) -> np.ndarray:
+    """Return features (n,F) float32 of items.
+
+    They are the words' TF-IDF, reduced, the categories, the price, and the vectors of readers; each
+    of these has length 1 where an item has it, and 0 elsewhere.
 
     Args:
-        fitted: (n,) which of the items the words and categories are collected from.
-        reader: gives further vectors.
+        fitted: (n,) which of the items the words, categories and prices are collected from.
+        read: what readers made of the items.
 
     Raises:
-        HeadstartError: nothing is said of any of those items.
+        HeadstartError: nothing is known of any of those items.
     """
-    parts = [_words(items, fitted), _categories(items, fitted)]
-    if reader is not None:
-        said = [said_of(item) for item in items]
-        filled = np.array([bool(text) for text in said])
-        found = reader([text for text, has in zip(said, filled, strict=True) if has])
+    parts = [_words(items, fitted), _categories(items, fitted), _prices(items, fitted)]
+    for rows, found in read:
         vectors = np.zeros((len(items), found.shape[1]), np.float32)
-        # The mean of an encoder's vectors tells nothing, and is often most of their length.
-        vectors[filled] = unit_length(found - found.mean(0))
+        if len(rows):
+            # The mean of an encoder's vectors tells nothing, and is often most of their length.
+            vectors[rows] = unit_length(found - found.mean(0))
         parts.append(vectors)
     found = np.hstack([part for part in parts if part.shape[1]] or [np.empty((len(items), 0))])
     if not found.shape[1]:
         raise HeadstartError(
             "nothing is said of the items that have events, so nothing can be learned for new "
-            "ones; give a table with a column of titles, texts or categories."
+            "ones; give a table with a column of titles, texts, categories or prices."
         )
     return np.asarray(found, dtype=np.float32)
 
@@ -106,4 +126,23 @@ def _categories(items: Sequence[Item], fitted: np.ndarray) -> np.ndarray:
     for row, item in enumerate(items):
         columns = [known[each.lower()] for each in item.categories if each.lower() in known]
         found[row, columns] = 1 / max(1, len(set(columns))) ** 0.5
+    return found
+
+
+def _prices(items: Sequence[Item], fitted: np.ndarray) -> np.ndarray:
+    """Return soft steps (n,8) of the ranks of prices among those that are fitted, of length 1.
+
+    A ridge regression on them may follow any smooth curve, and scales and currencies do not count.
+    """
+    known = [item.price for item, has in zip(items, fitted, strict=True) if has]
+    ordered = np.sort([price for price in known if price is not None])
+    if not len(ordered) or ordered[0] == ordered[-1]:
+        return np.empty((len(items), 0), np.float32)
+    found = np.zeros((len(items), STEPS), np.float32)
+    rows = [row for row, item in enumerate(items) if item.price is not None]
+    prices = np.array([items[row].price for row in rows], np.float64)
+    between = np.searchsorted(ordered, prices) + np.searchsorted(ordered, prices, side="right")
+    ranks = between / (2 * len(ordered))
+    apart = (ranks[:, None] - np.linspace(0, 1, STEPS)) / WIDE
+    found[rows] = unit_length(np.exp(-(apart**2) / 2))
     return found

@@ -14,6 +14,7 @@ from headstart.data.block import Located
 from headstart.data.columnar import holds_bytes
 from headstart.data.content import Content
 from headstart.data.field import Field
+from headstart.data.located import inside
 from headstart.data.streams import EMPTY, FREE
 from headstart.data.unit import FILES
 from headstart.errors import HeadstartError
@@ -99,9 +100,8 @@ def _by_path(path: str) -> tuple[Any, str | None]:
 
 def beside(name: str, folder: Path) -> tuple[Any, str | None]:
     """Return the picture that a file in ``folder`` names, which is inside it, or what is wrong."""
-    root = os.path.abspath(folder)
-    path = os.path.normpath(os.path.join(root, name.strip()))
-    if "\0" in name or not path.startswith(root.rstrip(os.sep) + os.sep):
+    path = inside(name, folder)
+    if path is None:
         return None, OUTSIDE
     return _by_path(path) if os.path.isfile(path) else (None, MISSING)
 

@@ -16,7 +16,8 @@ from headstart.files import scratch
 from headstart.modalities import Baseline, Defaults, Modality, Preview, Request
 from headstart.modalities.interactions.content import INTERACTIONS, ROW, names_in
 from headstart.modalities.interactions.ids import name_of
-from headstart.modalities.interactions.item_table import ItemTable, check_item_table, table_of
+from headstart.modalities.interactions.item_reading import check_item_table, table_of
+from headstart.modalities.interactions.item_table import ItemTable
 from headstart.modalities.interactions.options import InteractionOptions
 from headstart.pages.markup import cut
 

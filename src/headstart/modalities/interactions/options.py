@@ -46,8 +46,8 @@ class InteractionOptions(Options):
     item_table: OptionalSource = Field(
         None,
         exclude=True,
-        description="Table of items (.csv, .tsv, .jsonl, .parquet) with their ids, titles, texts "
-        "and categories; the run keeps a copy.",
+        description="Table of items (.csv, .tsv, .jsonl, .parquet) with their ids, titles, texts, "
+        "categories, prices and names of pictures; the run keeps a copy, of pictures the paths.",
     )
     item: str | None = Field(
         None, exclude=True, description="Column of the ids in the table of items."
@@ -62,6 +62,14 @@ class InteractionOptions(Options):
         None,
         exclude=True,
         description="Column of the categories in the table of items, one or several a cell.",
+    )
+    price: str | None = Field(
+        None, exclude=True, description="Column of the prices in the table of items."
+    )
+    image: str | None = Field(
+        None,
+        exclude=True,
+        description="Column of the pictures in the table of items: files inside its folder.",
     )
     positions: Literal["start", "end"] = Field(
         "start",

@@ -10,7 +10,8 @@ import numpy as np
 from headstart.data.content import Effort
 from headstart.data.store import stream
 from headstart.data.survey import NAMED, in_words, quantiles
-from headstart.modalities.interactions.item_table import ItemTable, note_table, table_of
+from headstart.modalities.interactions.item_reading import table_of
+from headstart.modalities.interactions.item_table import ItemTable, note_table
 from headstart.modalities.interactions.lists import lists_of
 from headstart.pages.tables import Table
 

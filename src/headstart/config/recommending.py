@@ -51,8 +51,8 @@ class RecommendConfig(SourceOptions):
     )
     by: Literal["auto", "network", "both"] = Field(
         "auto",
-        description="What ranks: the network, or both it and the simple alternative beside it; "
-        "auto is what the last `evaluate` preferred.",
+        description="What ranks: the network, or both it and the simple alternatives beside it; "
+        "auto is what the last `evaluate` preferred, which may be an alternative alone.",
     )
     reasons: bool = Field(
         False, description="Also name the items of the history that mattered most for each."

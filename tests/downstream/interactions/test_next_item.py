@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -49,6 +50,31 @@ def test_the_best_alternative_is_chosen_by_what_validates_and_a_gain_counts_over
     assert result.verdict.startswith("No: ")
     first = candidate("pre-trained", [1] * 100, "network", 0.9)
     assert found(first, weak).verdict.startswith("Yes: ")
+
+
+def test_an_untrained_network_leaves_the_lists_to_an_alternative(
+    bought: Path, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "run")
+    hs.pretrain(str(bought), out=out, budget="1steps", tracker="none")
+    result = hs.evaluate(out, alternatives_budget="2s").to_dict()
+    kept = json.loads((tmp_path / "run" / "ranking.json").read_text())
+    assert result["served"] != "pre-trained"
+    assert "pre-trained" not in json.dumps(kept)
+    assert all(one["kind"] != "blend" for one in result["candidates"])
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f"ranks by {result['served']} alone" in page
+    listed = hs.recommend(out, history="i4,i5", top=3)
+    assert "in place of the network" in str(listed)
+
+
+def test_it_is_said_where_an_alternative_serves_alone() -> None:
+    ours = candidate("pre-trained", [2] * 100, "network", 0.5)
+    other = candidate("mix", [1] * 100, "alternative", 0.9)
+    result = replace(found(ours, other), served="mix")
+    assert "adds nothing to mix, which `headstart recommend` ranks by" in result.verdict
+    assert result.to_dict()["served"] == "mix"
+    assert "adds nothing" not in replace(result, served="pre-trained").verdict
 
 
 def test_the_run_is_judged_by_what_it_never_saw_and_beats_its_own_start(

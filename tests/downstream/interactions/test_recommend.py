@@ -14,6 +14,14 @@ from headstart.downstream.interactions.recommend import _best
 from headstart.errors import HeadstartError
 
 
+@pytest.fixture(scope="module")
+def run(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the run of the shop that was never evaluated."""
+    copy = tmp_path_factory.mktemp("recommend") / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("ranking.json"))
+    return copy
+
+
 def items(found: object, user: str | None = None) -> list[str]:
     rows = found.to_dict()["recommendations"]  # type: ignore[attr-defined]
     return [row["item"] for row in rows if user in (None, row["user"])]
@@ -98,6 +106,22 @@ def test_what_stands_beside_the_network_ranks_with_it(run: Path, tmp_path: Path)
     (copy / "ranking.json").write_text(json.dumps({"parts": parts}))
     with pytest.raises(HeadstartError, match=r"ranking.json.*evaluate"):
         hs.recommend(str(copy), history="i4,i5")
+
+
+def test_an_alternative_ranks_alone_where_the_network_adds_nothing(
+    run: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    part = {"name": "lagged Markov mix", "settings": {"recency": 0.3}, "weight": 1.0}
+    (copy / "ranking.json").write_text(json.dumps({"parts": [part]}))
+    found = hs.recommend(str(copy), history="i4,i5", top=5)
+    assert "lagged Markov mix ranks in place of the network" in str(found)
+    assert items(found)[0] == "i6"
+    network = hs.recommend(str(copy), history="i4,i5", top=5, by="network")
+    assert "lagged Markov mix" not in str(network)
+    with pytest.raises(HeadstartError, match="adds nothing to lagged Markov mix"):
+        hs.recommend(str(copy), history="i4,i5", by="both")
 
 
 def test_a_list_of_different_items_takes_one_of_each_kind() -> None:

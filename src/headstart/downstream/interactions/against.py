@@ -12,6 +12,7 @@ from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols import OpenedRun
 from headstart.modalities.interactions.processor import ItemProcessor
+from headstart.modalities.interactions.rankers.tuning import KINDS
 from headstart.modalities.interactions.timed import TimedHistories
 from headstart.run import RunFolder
 
@@ -85,4 +86,5 @@ def _other(
     order = np.array([codes.get(item, -1) for item in processor.names], dtype=np.int64)
     if lacking := int((order < 0).sum()):
         notes.append(f"{name} lacks {lacking:,} of the {len(order):,} items, and recommends none.")
-    return OtherNetwork(name, network, order)
+    taken = {network.name, *(kind.name for kind in KINDS)}
+    return OtherNetwork(f"./{name}" if name in taken else name, network, order)

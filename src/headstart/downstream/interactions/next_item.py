@@ -95,6 +95,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
     simple = blended(others, validation, notes.append)
     if len(simple.rankers) > 1:
         others.append(simple)
+    # The alternatives saw the last item of these histories, as the network did.
     together = blended([network, *others], validation, notes.append)
     blend = together if _is_mixed(together, network) else None
     compared: list[tuple[Ranker, str]] = [
@@ -121,7 +122,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
         about={
             "run": str(opened.run.folder),
             "date": date.today().isoformat(),
-            "held out": _HELD[options.hold_out],
+            "held out": _HELD[options.hold_out] + _left_out(opened.run),
             "ranked": f"{len(parts.testing.items):,} items, each after all that its "
             f"{'session' if parts.sessions else 'user'} has before it",
             "fitted on": _FITTED[chosen.fit],
@@ -131,9 +132,10 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
             **versions(),
         },
         samples=sample_users(served, at, parts, processor, keep_seen),
+        served=together.name,
     )
     if not (config.test or config.train):
-        _keep_choice(opened.run, blend)
+        _keep_choice(opened.run, None if together.rankers == (network,) else together)
     out = Path(config.out) if config.out else RunFolder(store_of(opened.run.folder)).report_file
     audits = {**opened.run.audits(), **({"tested": audit.summary()} if audit.kept else {})}
     shown = item_map(opened, parts.train.counts(), config.seed)
@@ -164,13 +166,20 @@ def _seconds(run: RunFolder, config: EvaluateConfig) -> float:
     return max(TUNED, seconds_of(run.metrics()))
 
 
+def _left_out(run: RunFolder) -> str:
+    """Return what the network, and not the alternatives, did without: users for its own loss."""
+    share = run.config()["options"].get("validation_share")
+    left = f"; the network did without {share:.2%} of the users, for its validation loss"
+    return left if share else ""
+
+
 def _is_mixed(blend: Blend, network: Ranker) -> bool:
     """Return whether the network is one of several rankers of a blend."""
     return len(blend.rankers) > 1 and network in blend.rankers
 
 
 def _keep_choice(run: RunFolder, blend: Blend | None) -> None:
-    """Write what stands beside the network where it recommends, or delete what stood there."""
+    """Write what recommends in place of the network alone, or delete what stood there."""
     file = RunFolder(store_of(run.folder)).ranking_file
     if blend is None:
         file.unlink(missing_ok=True)

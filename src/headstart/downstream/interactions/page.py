@@ -114,6 +114,11 @@ def _advice(found: NextItem) -> str:
             f"`headstart recommend` ranks by {found.blend.name}: that is best on what validates, "
             f"{clear}. `--by network` leaves the others out."
         )
+    if found.served not in ("", found.network.name):
+        return (
+            f"`headstart recommend` ranks by {found.served} alone, as the network adds nothing to "
+            "it by what validates. Pre-train for longer; `--by network` ranks by the network."
+        )
     if found.sign < 0:
         return (
             f"Serve {found.closest.name}, or train for longer: it ranks better than the network, "

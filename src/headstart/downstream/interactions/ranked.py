@@ -84,6 +84,7 @@ class NextItem(Result):
         about: what was measured, as text.
         notes: remarks in plain sentences.
         samples: some tested users: what they had, what came next, what was recommended.
+        served: the name of what `recommend` ranks by: of the network, a blend, or an alternative.
     """
 
     candidates: list[RankedCandidate]
@@ -97,6 +98,7 @@ class NextItem(Result):
     about: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
+    served: str = ""
 
     @property
     def network(self) -> RankedCandidate:
@@ -182,6 +184,11 @@ class NextItem(Result):
                 f"[{gained.low:+.4f}, {gained.high:+.4f}] over {self.best.name}, which "
                 "does best on what validates."
             )
+        elif self.served not in ("", self.network.name):
+            said += (
+                f"\nBy what validates the network adds nothing to {self.served}, which `headstart "
+                "recommend` ranks by."
+            )
         for one in self.candidates:
             if one.kind == "other":
                 over = self.difference(self.network, one)
@@ -232,6 +239,7 @@ class NextItem(Result):
                 }
                 for one in self.candidates
             ],
+            "served": self.served,
             "about": dict(self.about),
             "notes": list(self.notes),
         }

@@ -290,7 +290,7 @@ def _ranker(
     sources: Callable[[], Dataset | None],
     notes: list[str],
 ) -> Ranker:
-    """Return the network, or it beside the alternative that the last evaluation preferred."""
+    """Return the network, or what the last evaluation preferred: a blend, or an alternative."""
     file = RunFolder(store_of(run.folder)).ranking_file
     chosen = read_json(file) if file.is_file() else {}
     if plan.by == "network" or not chosen:
@@ -307,6 +307,18 @@ def _ranker(
     with opening(file, "make it again with `headstart evaluate`"):
         known = known_sequences(records, processor)
         both = restored(chosen.get("parts", []), network, known, notes.append)
+    if network not in both.rankers:
+        if plan.by == "both":
+            raise HeadstartError(
+                f"{run.folder}: by what validates the network adds nothing to {both.name}, so they "
+                "are not blended; leave out --by both, or give --by network."
+            )
+        notes.append(
+            f"{both.name} ranks in place of the network, which adds nothing to it by what "
+            "validates; --by network ranks by it all the same. It is fitted on all events of the "
+            "sources, those that `evaluate` held out included."
+        )
+        return both
     notes.append(
         "What stands beside the network is fitted on all events of the sources, those that "
         "`evaluate` held out included; the network is as it was trained."

@@ -7,7 +7,7 @@ something to learn. Each step is a process of its own.
     python benchmarks/recommendation_scale.py --floors
 
 - A million items, 300,000 users, five million events: `pretrain` for 50 steps, then `recommend` for
-  one user and for 1,000 users; peak memory and seconds, Python's start and all reading included
+  one user and for 1,000 users; peak memory and seconds, with the start of Python and of PyTorch
   where nothing else is said.
 - 25,000 users and 10,000 items, eight events each: `evaluate` with the smallest budget for tuning;
   in all, and the seconds in which each candidate ranks and is measured (validation and test).
@@ -52,10 +52,8 @@ hs.recommend(sys.argv[2], history=["4", "5", "6"])
 found = {"again": time.perf_counter() - began}
 """
 MANY = """
-began = time.perf_counter()
 listed = hs.recommend(sys.argv[2], users=sys.argv[1], top=10).to_dict()
-found = {"lists": len({row["user"] for row in listed["recommendations"]}),
-         "recommend": time.perf_counter() - began}
+found = {"lists": len({row["user"] for row in listed["recommendations"]})}
 """
 EVALUATE = """
 result = hs.evaluate(sys.argv[2], alternatives_budget="1s")
@@ -107,9 +105,10 @@ def large(folder: Path, steps: int, users: int, items: int) -> bool:
     _row("recommend, one user", one)
     print(f"  the next one in the same process: {one['again']:.2f} s")
     _row(f"recommend, {many['lists']:,} users", many)
-    print(f"  without Python's start: {many['recommend']:.1f} s (floor {LISTS:g})\n", flush=True)
+    more = many["seconds"] - one["seconds"]
+    print(f"  beyond what one user takes: {more:.1f} s (floor {LISTS:g})\n", flush=True)
     peak = max(trained["peak_mb"], one["peak_mb"], many["peak_mb"])
-    return many["recommend"] < LISTS and peak < MEMORY
+    return more < LISTS and peak < MEMORY
 
 
 def ranked(folder: Path) -> bool:

@@ -130,7 +130,9 @@ class Reading:
             left.clear()
             ids: list[str] = []
             sound = faults.count(None) == len(faults)
-            if sound:
+            if sound and set(map(type, block.numbers)) == {int} and 0 not in block.numbers:
+                ids = [f"{unit.name}:{number}" for number in block.numbers]  # as most are
+            elif sound:
                 ids = list(map(where, block.numbers))
             for number, fault in () if sound else zip(block.numbers, faults, strict=True):
                 if fault is None:
@@ -168,7 +170,7 @@ class Reading:
         count, own = len(block.numbers), len(self.content.fields)
         columns: list[list[Any]] = []
         faults: list[str | None] = [None] * count
-        blank = [True] * count
+        blank: list[bool] | None = [True] * count  # None: no record is
         for index, one in enumerate(self.fields):
             values = block.columns.get(one.name)
             if values is None:
@@ -186,9 +188,10 @@ class Reading:
             columns.append(column)
             if bad.count(None) < count:
                 faults = [old or new for old, new in zip(faults, bad, strict=True)]
-            if index < own and not all(empty):
-                blank = [old and new for old, new in zip(blank, empty, strict=True)]
-        if True not in blank:
+            if index < own and blank is not None and not all(empty):
+                both = zip(blank, empty, strict=True)
+                blank = [old and new for old, new in both] if any(empty) else None
+        if blank is None or True not in blank:
             return columns, faults
         return columns, [
             _BLANK if nothing else fault for nothing, fault in zip(blank, faults, strict=True)

@@ -216,8 +216,8 @@ def until(ways: Turns, bounds: list[float], validation: Validation, seconds: flo
     print()
     for bound in bounds:
         theirs = reached[USUAL].get(bound)
-        for name, found in reached.items():
-            own = found.get(bound)
+        for name, each in reached.items():
+            own = each.get(bound)
             ratio = f"{theirs / own:6.1f}x" if own and theirs else ""
             took = "not reached" if own is None else f"{own:.0f} s"
             print(f"NDCG@10 {bound:g}  {name:<26}{took:>12}  {ratio}")

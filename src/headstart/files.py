@@ -39,7 +39,7 @@ _UNWRITABLE = {
     errno.EISDIR: "it is a folder; choose another --out",
 }
 #: Numbers of a full disk, and what to do.
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_ROOM = "free some space, or set TMPDIR to a folder on a disk with room."
 
 

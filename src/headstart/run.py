@@ -90,6 +90,7 @@ class RunFolder:
     classes_file = Part("classes.html", "(fine-tuned runs) each class with its mistakes")
     ranking_file = Part("ranking.json", "(after `evaluate`) what ranks beside a network")
     report_file = Part("report.html", "the verdict", result=True)
+    report_values = Part("report.json", "(interactions) the same, as plain values", result=True)
     perplexity_page = Part("perplexity.html", "(texts) the measured perplexity", result=True)
     perplexity_file = Part("perplexity.json", "the same, as plain values", result=True)
     samples_file = Part("samples.png", "(images) what `generate` has drawn", result=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -46,13 +47,14 @@ def check(folder: Path) -> None:
     for line in read_text(folder / SUMS).splitlines() or [""]:
         known, _, name = line.partition("  ")
         file = folder / name
-        if len(known) != 64 or not name:
+        if len(known) != 64 or not name or ".." in Path(name).parts or Path(name).is_absolute():
             raise HeadstartError(
                 f"{folder / SUMS} is damaged; restore it from a copy, or delete it to open the "
                 "folder unchecked."
             )
-        if not file.exists():
-            raise HeadstartError(f"{file} is missing; {_REMEDY}.")
+        if not file.is_file():
+            what = "is no file" if os.path.lexists(file) else "is missing"
+            raise HeadstartError(f"{file} {what}; {_REMEDY}.")
         with opening(file):
             same = _sha256(file, _state(file)) == known
         if not same:
@@ -98,6 +100,8 @@ def read_text(file: Path) -> str:
         HeadstartError: it cannot be read, is too large, or is not UTF-8.
     """
     with opening(file):
+        if stat.S_ISFIFO(file.stat().st_mode):
+            raise ValueError("it is a pipe, and no file")
         if file.stat().st_size > LARGEST:
             raise ValueError(f"{file.stat().st_size / 1e6:,.0f} MB are too many for such a file")
         return file.read_text(encoding="utf-8")

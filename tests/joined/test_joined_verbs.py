@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tiny_start import publish, text_of, write_texts
 
 import headstart as hs
@@ -174,3 +175,22 @@ def test_a_task_on_single_tokens_takes_the_pretrained_part(run, folder, capsys):
     )  # fmt: skip
     assert "so that pre-trained is fine-tuned alone" in capsys.readouterr().err
     assert not open_encoder(tagger.encoder).joined
+
+
+def test_pictures_are_embedded_and_searched_by_all_parts(folder) -> None:
+    rng = np.random.default_rng(0)
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for number in range(12):
+        pixels = rng.integers(0, 255, (16, 16, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(pictures / f"{number}.png")
+    (pictures / "broken.png").write_bytes(b"no picture")
+    small = {"budget": "1steps", "tracker": "none", "batch_size": 8, "modality": "image"}
+    first = hs.pretrain(str(pictures), out=str(folder / "first"), start="none", **small)
+    joined = hs.pretrain(str(pictures), out=str(folder / "both"), start=str(first.folder), **small)
+    assert len(list((joined.folder / "encoder").glob("*/headstart.json"))) > 1
+    vectors = joined.embed(str(pictures))
+    assert np.isnan(vectors).all(1).sum() == 1, "the broken one is set aside"
+    assert vectors.shape[1] > first.embed(str(pictures)).shape[1]
+    found = joined.search(str(pictures), query=str(pictures / "3.png")).to_dict()
+    assert "3.png" in str(next(iter(found.values())))

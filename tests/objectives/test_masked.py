@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from headstart.modalities import Vocabulary
-from headstart.objectives.masked import MaskedModeling, MaskedOptions, choose
+from headstart.objectives.masked import MaskedModeling, MaskedOptions, choose, last
 from headstart.seeding import generator
 
 VOCABULARY, MASK = 40, 2
@@ -170,3 +170,17 @@ def test_a_word_longer_than_the_budget_is_skipped_for_one_that_fits():
     for seed in range(5):
         chosen = choose(batch, KNOWN, 0.15, True, generator(seed))
         assert chosen.tolist() == [[False] * 9 + [True]]
+
+
+def test_of_some_rows_the_last_token_of_each_record_alone_is_hidden():
+    ids = torch.tensor([[5, 6, 7, 8, 9, 0], [5, 6, 7, 8, 9, 10]])
+    batch = {
+        "input_ids": ids,
+        "mask": ids > 0,
+        "segments": torch.tensor([[1, 1, 1, 2, 2, 0], [1, 2, 2, 3, 3, 3]]),
+    }
+    found = last(batch, Vocabulary(size=20, pad_id=0, special_ids=(0, 1), mask_id=1))
+    assert found.long().tolist() == [[0, 0, 1, 0, 1, 0], [1, 0, 1, 0, 0, 1]]
+    alone = {"input_ids": ids, "mask": ids > 0}
+    found = last(alone, Vocabulary(size=20, pad_id=0, special_ids=(0, 9), mask_id=1))
+    assert found.long().tolist() == [[0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 1]]

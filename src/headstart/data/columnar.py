@@ -121,7 +121,7 @@ def _blocks(
         batch.validate(full=True)
         found = {}
         for name, column in chosen.items():
-            values = _read(batch[column], column in texts)
+            values = _read(batch.column(batch.schema.names.index(column)), column in texts)
             names = class_names.get(column)
             found[name] = [_named(value, names) for value in values] if names else values
         yield Block(range(number, number + len(batch)), found)

@@ -18,11 +18,19 @@ if TYPE_CHECKING:
 
 
 def inside(name: str, folder: str | Path) -> str | None:
-    """Return the path of what a table in ``folder`` names; None where it is not inside it."""
+    """Return the path of what a table in ``folder`` names; None where it is not inside it.
+
+    Links inside the folder are followed, and may not lead out of it.
+    """
     root = os.path.abspath(folder)
     path = os.path.normpath(os.path.join(root, name.strip()))
-    is_inside = "\0" not in name and path.startswith(root.rstrip(os.sep) + os.sep)
-    return path if is_inside else None
+    if "\0" in name or not _is_in(path, root):
+        return None
+    return path if _is_in(os.path.realpath(path), os.path.realpath(root)) else None
+
+
+def _is_in(path: str, root: str) -> bool:
+    return path.startswith(root.rstrip(os.sep) + os.sep)
 
 
 def records_of_files(content: Content, files: Sequence[str]) -> Dataset | None:

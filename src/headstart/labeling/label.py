@@ -291,7 +291,7 @@ def _is_own(source: str, content: Content) -> bool:
             first = file.readline(_FIRST)
     except OSError:  # a folder or a pattern, or it is told when it is read
         return False
-    return {"id", content.name, "label", "why"} <= set(re.findall(r"\w+", first))
+    return {"id", content.fields[0].name, "label", "why"} <= set(re.findall(r"\w+", first))
 
 
 def _known(records: Dataset) -> np.ndarray:
@@ -377,14 +377,14 @@ def _write(
     with whole_file(out) as partial:
         values = content.export(records, _files_beside(out, content))
         rows = [
-            {"id": name, content.name: value, "label": None, "why": reason}
+            {"id": name, content.fields[0].name: value, "label": None, "why": reason}
             for name, value, reason in zip(records["id"], values, why, strict=True)
         ]
         if out.suffix.lower() == ".jsonl":
             lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             partial.write_text("".join(lines), encoding="utf-8")
         else:
-            names = ["id", content.name, "label", "why"]
+            names = ["id", content.fields[0].name, "label", "why"]
             table = [names, *([row[name] for name in names] for row in rows)]
             # Spreadsheets recognise UTF-8 by its byte-order mark.
             partial.write_bytes("".join(csv_lines(table)).encode("utf-8-sig"))

@@ -46,6 +46,11 @@ class JoinedProcessor(Processor):
         # Views and targets are made of one part's batch alone.
         self.provides = self._first.provides & {"units", "heat_maps"}
 
+    @property
+    def first(self) -> Processor:
+        """The processor of the first part."""
+        return self._first
+
     def agrees_with(self, other: Processor) -> bool:
         """Return whether the first part does."""
         return self._first.agrees_with(other)

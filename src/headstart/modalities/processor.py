@@ -79,6 +79,11 @@ class Processor(ABC):
         """Return its batch for an encoder of the same data that was trained at ``length``."""
         return batch
 
+    @property
+    def first(self) -> Processor:
+        """The one that decodes contents: itself, or the first of several side by side."""
+        return self
+
     def agrees_with(self, other: Processor) -> bool:
         """Return whether an encoder of ``other`` can read batches of this one."""
         return self.gives == other.gives

@@ -27,6 +27,13 @@ class MaskedOptions(VocabularyOptions):
     mask_share: float = Field(0.8, ge=0, le=1, description="Of these, how many become [MASK].")
     random_share: float = Field(0.1, ge=0, le=1, description="And how many a random token.")
     whole_word: bool = Field(False, description="Hide all tokens of a word together.")
+    last_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the rows of which only the last token of each record is hidden, as "
+        "where the next one is asked for (BERT4Rec).",
+    )
 
     @model_validator(mode="after")
     def _shares(self) -> MaskedOptions:
@@ -65,6 +72,9 @@ class MaskedModeling(Objective):
         options = self.options
         ratio = self.ratio.now(self.training)
         chosen = choose(batch, self.vocabulary, ratio, options.whole_word, generator)
+        if options.last_share:
+            draw = torch.rand(len(chosen), 1, generator=generator, device=chosen.device)
+            chosen = torch.where(draw < options.last_share, last(batch, self.vocabulary), chosen)
         shares = (options.mask_share, options.random_share)
         hidden = hide(batch, chosen, mask_of(self.vocabulary), self.plain, shares, generator)
         return self.loss.draw(hidden, generator)
@@ -156,6 +166,20 @@ def choose(
         return _choose_words(eligible, batch["word_starts"], budget, score)
     rank = score.masked_fill(~eligible, 2.0).argsort(1).argsort(1)
     return eligible & (rank < budget[:, None])
+
+
+def last(batch: Batch, vocabulary: Vocabulary) -> Tensor:
+    """Return (B,T) bool: the last ordinary token of each record of a row."""
+    usual = ordinary(batch, vocabulary)
+    segments = batch.get("segments", batch["mask"].long())
+    # How many ordinary tokens of the same record are at a position or after it.
+    found = torch.zeros_like(usual)
+    after = torch.zeros_like(segments[:, 0])
+    for column in reversed(range(usual.shape[1])):
+        here, segment = usual[:, column], segments[:, column]
+        found[:, column] = here & (segment != after)
+        after = torch.where(here, segment, after)
+    return found
 
 
 def _choose_words(eligible: Tensor, starts: Tensor, budget: Tensor, score: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -89,7 +91,13 @@ def write(content: dict[str, Any], path: Path) -> None:
     """
     # An open file, since with a path torch hides the system error of a full disk.
     with whole_file(path) as partial, open(partial, "wb") as file:
-        torch.save(content, file)
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # It may find half of its bytes missing before the system says why.
+            if "inline_container" not in str(error):
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 def forget_old(folder: Path) -> None:

@@ -185,7 +185,7 @@ def test_an_encoder_of_texts_reads_what_is_said(run: Path, shop: Path, tmp_path:
         str(run), history="2", new_items=new, items_encoder=[str(tmp_path / "words")], among="new"
     )
     assert rows(found)[0]["item"] == "n0"
-    assert "what is known of them" in str(found)
+    assert f"ranked by titles, categories and what {tmp_path / 'words'} reads" in str(found)
 
 
 def test_new_items_are_ranked_by_their_pictures(run: Path, tmp_path: Path) -> None:
@@ -207,7 +207,10 @@ def test_new_items_are_ranked_by_their_pictures(run: Path, tmp_path: Path) -> No
     with pytest.raises(HeadstartError, match="or pictures and what reads them"):
         hs.recommend(str(_bare(run, tmp_path)), history="2", new_items=str(table))
     network = tmp_path / "network"
-    hs.pretrain(str(folder), out=str(network), budget="4steps", modality="image", tracker="none")
+    hs.pretrain(
+        str(folder), out=str(network), budget="4steps", modality="image", start="none",
+        tracker="none",
+    )  # fmt: skip
     for history, best in (("2,4,8", "red"), ("3,5,9", "blue")):
         found = hs.recommend(
             str(run),
@@ -222,6 +225,23 @@ def test_new_items_are_ranked_by_their_pictures(run: Path, tmp_path: Path) -> No
     plain.write_text("item_id,title\nn0,A spade\n")
     with pytest.raises(HeadstartError, match="reads pictures, and no item has one"):
         hs.recommend(str(run), history="2", new_items=str(plain), items_encoder=[str(network)])
+
+
+def test_of_new_items_is_said_what_was_not_read(run: Path, tmp_path: Path) -> None:
+    table = tmp_path / "new.csv"
+    table.write_text("item_id,title,image\nn0,A spade,gone.png\nn0,Again,\nbare,,\n,None,\n")
+    found = hs.recommend(str(run), history="2", new_items=str(table), among="new")
+    assert [row["item"] for row in rows(found)] == ["n0"]
+    said = str(found)
+    assert "1 new item, 'bare', is left out, as nothing is known" in said
+    assert "1 rows repeat the id" in said
+    assert "1 picture, 'gone.png', is no files" in said
+    assert "ranked by titles" in said
+    table.write_text("item_id,title\nbare,\n")
+    with pytest.raises(HeadstartError, match="nothing is known of any new item"):
+        hs.recommend(str(run), history="2", new_items=str(table))
+    with pytest.raises(HeadstartError, match="reads new items, and none are asked for"):
+        hs.recommend(str(run), history="2", items_encoder=[str(run)])
 
 
 def test_new_items_are_ranked_by_their_prices(run: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from datasets import Dataset
 
 import headstart as hs
 from headstart.downstream.interactions.choice import described, restored
+from headstart.downstream.interactions.measuring import worth_of_order
 from headstart.downstream.interactions.ranked import NextItem, Order, RankedCandidate
 from headstart.downstream.interactions.split import NEVER, divided
 from headstart.errors import HeadstartError
@@ -65,7 +66,9 @@ def test_an_untrained_network_leaves_the_lists_to_an_alternative(
     page = (tmp_path / "run" / "report.html").read_text()
     assert f"ranks by {result['served']} alone" in page
     listed = hs.recommend(out, history="i4,i5", top=3)
-    assert "in place of the network" in str(listed)
+    assert "as the network did not improve on it" in str(listed)
+    again = hs.pretrain(str(bought), out=out, budget="1steps", tracker="none", overwrite=True)
+    assert again.finished, "what evaluate writes is no foreign file"
 
 
 def test_it_is_said_where_an_alternative_serves_alone() -> None:
@@ -170,3 +173,41 @@ def test_records_in_which_users_have_other_items_are_refused(
     other.write_text("\n".join([lines[0], *lines[2:]]) + "\n")
     with pytest.raises(HeadstartError, match="what is tested may have been seen"):
         hs.evaluate(str(run), test=str(other), out=str(tmp_path / "report.html"))
+
+
+class Counting:
+    """Scores by which of the latest items a history has, and not by their order."""
+
+    name, window = "counting", 3
+
+    def scores(self, histories: list[np.ndarray]) -> np.ndarray:
+        found = np.zeros((len(histories), 9), np.float32)
+        for row, history in zip(found, histories, strict=True):
+            for item in history[-self.window :]:
+                row[(item + 1) % 9] += 1
+        return found
+
+
+def test_order_is_worth_nothing_to_what_counts_the_items_that_it_reads() -> None:
+    rng = np.random.default_rng(0)
+    rows = [rng.permutation(9).tolist() for _ in range(60)]
+    records = Dataset.from_dict(
+        {"id": [f"u{n}" for n in range(60)], "items": [[str(i) for i in row] for row in rows]}
+    )
+    processor = ItemProcessor([str(n) for n in range(9)])
+    parts = divided(records, processor, InteractionOptions())
+    found = worth_of_order(Counting(), parts, 0, keep_seen=True)  # type: ignore[arg-type]
+    assert found.as_is == pytest.approx(found.shuffled)
+    assert found.as_is > 0
+
+
+def test_sessions_of_one_user_are_resampled_together() -> None:
+    names = [f"{user}#{visit}" for user in "ab" for visit in (1, 2, 3)]
+    records = Dataset.from_dict({"id": names, "items": [["1", "2", "3", "4"]] * 6})
+    processor = ItemProcessor(["1", "2", "3", "4"])
+    parts = divided(records, processor, InteractionOptions(session_gap=10))
+    assert parts.users == ["a", "b"]
+    assert parts.testing.users.tolist() == [0, 0, 0, 1, 1, 1]
+    assert parts.unit == "users"
+    alone = divided(records, processor, InteractionOptions())
+    assert len(alone.users) == 6

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import headstart as hs
+from headstart.downstream.interactions.asked import typed_items
 from headstart.downstream.interactions.recommend import _best
 from headstart.errors import HeadstartError
+from headstart.modalities.interactions.item_table import Item, ItemTable
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +85,7 @@ def test_unknown_items_of_a_history_are_told(run: Path) -> None:
     assert items(hs.recommend(str(run), history=" i4 , i5", top=1)) == ["i6"]
     found = hs.recommend(str(run), history="i4,no such item,i5", top=1)
     assert items(found) == ["i6"]
-    assert "1 item of the histories not in the catalogue" in str(found)
+    assert "1 item of the histories, 'no such item', is not in the catalogue" in str(found)
 
 
 def test_what_stands_beside_the_network_ranks_with_it(run: Path, tmp_path: Path) -> None:
@@ -116,12 +120,86 @@ def test_an_alternative_ranks_alone_where_the_network_adds_nothing(
     part = {"name": "lagged Markov mix", "settings": {"recency": 0.3}, "weight": 1.0}
     (copy / "ranking.json").write_text(json.dumps({"parts": [part]}))
     found = hs.recommend(str(copy), history="i4,i5", top=5)
-    assert "lagged Markov mix ranks in place of the network" in str(found)
+    assert "lagged Markov mix ranks, as the network did not improve on it" in str(found)
     assert items(found)[0] == "i6"
     network = hs.recommend(str(copy), history="i4,i5", top=5, by="network")
     assert "lagged Markov mix" not in str(network)
     with pytest.raises(HeadstartError, match="adds nothing to lagged Markov mix"):
         hs.recommend(str(copy), history="i4,i5", by="both")
+
+
+def test_a_file_of_names_is_looked_up_in_the_sources_of_the_run(run: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("user_id\nu7\nu9\nnobody\n")
+    found = hs.recommend(str(run), users=str(names), top=3)
+    assert items(found, "u7") == items(hs.recommend(str(run), user="u7", top=3))
+    assert len(items(found, "u9")) == 3
+    assert "1 user, 'nobody', is not in the sources of the run" in str(found)
+    names.write_text("nobody\n")
+    with pytest.raises(HeadstartError, match="no user 'nobody'"):
+        hs.recommend(str(run), users=str(names))
+
+
+def test_users_of_a_file_with_sessions_have_their_latest_one(tmp_path: Path) -> None:
+    rows = [
+        (f"u{user}", f"s{user}-{visit}", f"i{(user + visit + n) % 9}", 100 * visit + n)
+        for user in range(40)
+        for visit in range(4)
+        for n in range(4)
+    ]
+    file = tmp_path / "visits.csv"
+    lines = [",".join(map(str, row)) for row in rows]
+    file.write_text("\n".join(["user_id,session_id,item_id,timestamp", *lines]) + "\n")
+    out = str(tmp_path / "run")
+    options = {"interactions": {"hold_out": "session", "seen": "keep"}}
+    hs.pretrain(str(file), out=out, budget="2steps", tracker="none", modality_options=options)
+    every = hs.recommend(out, users=str(file), top=9).to_dict()["recommendations"]
+    alone = hs.recommend(out, user="u7", top=9).to_dict()["recommendations"]
+    assert [row["item"] for row in every if row["user"].startswith("u7#")] == [
+        row["item"] for row in alone
+    ]
+
+
+def test_unknown_lines_of_lists_are_named_and_a_pipe_is_no_list(run: Path, tmp_path: Path) -> None:
+    deny = tmp_path / "deny.txt"
+    deny.write_text('"i6"\nfoo\n')
+    found = hs.recommend(str(run), history="i4,i5", deny=str(deny), top=3)
+    assert "i6" not in items(found)
+    assert "1 item, 'foo', is not in the catalogue of the run" in str(found)
+    deny.write_text("foo\nbar\n")
+    assert items(hs.recommend(str(run), history="i4,i5", deny=str(deny), top=1)) == ["i6"]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(HeadstartError, match="is no file"):
+        hs.recommend(str(run), history="i4,i5", allow=str(pipe))
+
+
+def test_whom_nothing_is_known_of_is_said(run: Path, tmp_path: Path) -> None:
+    users = tmp_path / "users.csv"
+    users.write_text("user_id,item_id,timestamp\nx,zzz,1\ny,i4,1\n")
+    found = hs.recommend(str(run), users=str(users), top=2)
+    assert "1 user, 'x', is as new: no item of theirs is known" in str(found)
+
+
+def test_what_is_typed_is_an_id_or_a_title_as_a_whole() -> None:
+    table = ItemTable(
+        [Item("5", "25"), Item("7", "English Patient, The"), Item("8", "Toy Story"), Item("a b")]
+    )
+    known = {"5", "7", "8", "25", "a b", "12"}
+    typed = partial(typed_items, table=table, known=known)
+    assert typed(["25"]) == ["25"], "an id comes before a title"
+    assert typed(["English Patient, The"]) == ["7"]
+    assert typed(["toy story,English Patient, The, 25"]) == ["8", "7", "25"]
+    assert typed(["a b"]) == ["a b"]
+    assert typed(["12 5"]) == ["12", "5"]
+    assert typed(['["a b", "5"]']) == ["a b", "5"]
+    assert typed(["Toy Tale,12"]) == ["Toy Tale", "12"], "what is unknown stays as it was typed"
+
+
+def test_reasons_are_different_items(run: Path) -> None:
+    found = hs.recommend(str(run), history="i5,i4,i5,i4,i5", top=3, reasons=True).to_dict()
+    for row in found["recommendations"]:
+        assert len(set(row["reasons"])) == len(row["reasons"])
 
 
 def test_a_list_of_different_items_takes_one_of_each_kind() -> None:

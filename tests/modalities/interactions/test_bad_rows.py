@@ -160,3 +160,28 @@ def test_where_every_row_is_set_aside_the_commonest_reason_is_said(tmp_path: Pat
     rows = ["a,,1", "b,,2", ",1,", "a,2,"]
     with pytest.raises(HeadstartError, match=r"no row is an event: it has no item \(2 rows\)"):
         read(csv(tmp_path / "events.csv", *rows))
+
+
+def test_half_of_a_character_is_no_id_and_nested_brackets_are_no_list(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    rows = ['{"user_id": "a", "item_id": "\\ud800"}', '{"user_id": "a", "item_id": "1"}']
+    path.write_text("\n".join(rows) + "\n")
+    audit = Audit()
+    records = InteractionsModality().read([str(path)], SourceOptions(), audit)
+    assert records["items"][:] == [["1"]]
+    assert audit.quarantined == 1
+    lists = tmp_path / "lists.csv"
+    lists.write_text(f'user_id,items\nu,"{"[" * 100_000}{"]" * 100_000}"\nv,1 2\n')
+    records = InteractionsModality().read([str(lists)], SourceOptions(), Audit())
+    assert records["items"][:] == [["1", "2"]]
+
+
+def test_of_two_columns_of_one_name_the_first_is_read(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = [pa.array(["a", "a"]), pa.array(["1", "2"]), pa.array(["8", "9"])]
+    path = tmp_path / "events.parquet"
+    pq.write_table(pa.table(columns, names=["user_id", "item_id", "item_id"]), path)
+    records = InteractionsModality().read([str(path)], SourceOptions(), Audit())
+    assert records["items"][:] == [["1", "2"]]

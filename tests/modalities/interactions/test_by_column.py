@@ -225,19 +225,25 @@ def test_what_is_held_out_is_that_of_a_plain_loop(how: str, seed: int) -> None:
     held = held_out(records, InteractionOptions(hold_out=how))
     rows = records.to_list()
     every = [time for row in rows for time in row["times"] or []]
-    cut = float(np.quantile(every, 0.9, method="lower")) if every else 0.0
-    ends = []
-    for row in rows:
+    cuts = [np.quantile(every, share, method="lower") if every else 0.0 for share in (0.8, 0.9)]
+    ends, validating, testing = [], [], []
+    for i, row in enumerate(rows):
         size = len(row["items"])
         if how == "last":
             ends.append(size - 2 if size >= 3 else size)
-        else:
-            ends.append(sum(time <= cut for time in row["times"]))
+            validating += [(i, size - 2)] if size >= 3 else []
+            testing += [(i, size - 1)] if size >= 3 else []
+            continue
+        ends.append(sum(time <= cuts[0] for time in row["times"]))
+        for at, time in enumerate(row["times"]):
+            if at and time > cuts[1]:
+                testing.append((i, at))
+            elif at and time > cuts[0]:
+                validating.append((i, at))
     assert held.ends.tolist() == ends
-    tested = [i for i, row in enumerate(rows) if len(row["items"]) - ends[i] >= 2 and ends[i]]
-    for found, further in ((held.validating, 0), (held.testing, 1)):
-        assert found.records.tolist() == tested
-        assert found.positions.tolist() == [ends[i] + further for i in tested]
+    for found, expected in ((held.validating, validating), (held.testing, testing)):
+        both = zip(found.records.tolist(), found.positions.tolist(), strict=True)
+        assert list(both) == expected
     assert held.train.to_list() == [
         {
             "id": row["id"],

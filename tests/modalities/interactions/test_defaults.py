@@ -44,11 +44,21 @@ def test_an_epoch_has_some_eighty_steps(users: int, rows: int) -> None:
 def test_beyond_a_hundred_thousand_items_the_loss_is_sampled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert chosen(histories(10, 30)).objective_options == {}
+    assert chosen(histories(10, 30)).objective_options == {"clm": {}}
     monkeypatch.setattr(modality, "LARGE", 40)
     assert chosen(histories(10, 30)).objective_options == {"clm": {"loss": "sampled"}}
     mixed = chosen(histories(10, 30), objectives=("clm", "contrast"))
     assert mixed.objective_options == {"clm": {"loss": "sampled"}}
+
+
+def test_hidden_items_are_those_of_bert4rec() -> None:
+    options = chosen(histories(10, 30), objectives=("mlm",)).objective_options["mlm"]
+    assert options == {
+        "mask_ratio": 0.2,
+        "mask_share": 1.0,
+        "random_share": 0.0,
+        "last_share": 0.1,
+    }
 
 
 def test_what_a_user_gives_comes_first() -> None:

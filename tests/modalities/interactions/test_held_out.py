@@ -106,17 +106,35 @@ def test_a_very_long_session_is_ranked_in_part() -> None:
 
 
 def test_one_time_cuts_all_users() -> None:
-    times = [[1.0, 2.0, 95.0, 96.0, 97.0], [3.0, 4.0, 5.0], [98.0, 99.0], [10.0, 94.0]]
-    times += [[float(n) for n in range(20, 50)]]
+    times = [[1.0, 2.0, 81.0, 92.0, 93.0], [3.0, 4.0, 5.0], [95.0, 96.0], [10.0, 84.0]]
+    times += [[20.0 + n / 4 for n in range(19)]]
     items = [[str(n) for n in range(len(each))] for each in times]
     names = ["a", "b", "new", "one", "many"]
     records = Dataset.from_dict({"id": names, "items": items, "times": times})
-    found = divided(records, hold_out="time")
+    found = divided(records, hold_out="time")  # 31 events: the last 3 test, 3 before them validate
     assert trained(found) == {
-        "a": ["0", "1"], "b": ["0", "1", "2"], "one": ["0", "1"], "many": items[-1],
+        "a": ["0", "1"], "b": ["0", "1", "2"], "one": ["0"], "many": items[-1],
     }  # fmt: skip
-    assert ranked(records, found.validating) == [("a", ["0", "1"], "2")]
-    assert ranked(records, found.testing) == [("a", ["0", "1", "2"], "3")]
+    assert ranked(records, found.validating) == [
+        ("a", ["0", "1"], "2"),
+        ("a", ["0", "1", "2"], "3"),
+        ("one", ["0"], "1"),
+    ]
+    assert ranked(records, found.testing) == [
+        ("a", ["0", "1", "2", "3"], "4"),
+        ("new", ["0"], "1"),  # the first item of a user comes after nothing
+    ]
+
+
+def test_after_a_time_a_hundred_items_of_a_user_are_ranked() -> None:
+    early = [float(n) for n in range(3000)]
+    late = [5000.0 + n for n in range(500)]
+    records = Dataset.from_dict(
+        {"id": ["a", "b"], "items": [["x"] * 3000, ["y"] * 500], "times": [early, late]}
+    )
+    found = divided(records, hold_out="time")
+    assert len(found.testing.positions) == LONGEST
+    assert set(found.testing.records.tolist()) == {1}
 
 
 def test_leave_one_out_keeps_users_of_two_items() -> None:

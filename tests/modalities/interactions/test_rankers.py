@@ -318,3 +318,15 @@ def test_even_scores_have_mean_0_and_deviation_1_over_their_best(count: int) -> 
     wanted = (scores - best.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert found.dtype == np.float32
+
+
+def test_of_a_very_long_history_the_latest_items_are_counted() -> None:
+    """Pairs of all items of one user would fill the memory."""
+    from headstart.modalities.interactions.rankers.ease import WINDOW, presence
+
+    long = list(range(3000))
+    train = Sequences.of([long, [1, 2]], count=3000)
+    rows = presence(train)
+    assert rows[0].nnz == WINDOW
+    assert rows[0].indices.min() == 3000 - WINDOW
+    assert rows[1].indices.tolist() == [1, 2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets import Dataset
@@ -166,7 +167,7 @@ def test_what_training_may_see_ends_before_what_is_tested(tmp_path: Path) -> Non
     last = InteractionsModality().trained_on(records)
     assert last["items"] == [["1", "2"], ["5", "6"], ["7"]]
     by_time = InteractionsModality(InteractionOptions(hold_out="time")).trained_on(records)
-    assert by_time["items"] == [["1", "2", "3", "4"], ["5", "6"], ["7", "8"]]
+    assert by_time["items"] == [["1", "2", "3"], ["5", "6"], ["7", "8"]]
     whole = InteractionsModality(InteractionOptions(hold_out="none")).trained_on(records)
     assert whole["items"] == records["items"]
     timeless = records.remove_columns(["times"])
@@ -190,3 +191,50 @@ def test_a_label_is_that_of_its_user_also_in_sessions_and_names_may_have_marks(
     timeless = events(tmp_path, "a,1", "a,2", head="user_id,item_id")
     with pytest.raises(HeadstartError, match="session_gap needs the time"):
         read(timeless, session_gap=100)
+
+
+def test_events_of_some_kinds_alone_count(tmp_path: Path) -> None:
+    rows = ["a,1,1,view", "a,2,2,view", "a,3,3,buy", "b,1,1,view", "b,4,2,buy", "b,5,3,"]
+    path = tmp_path / "events.csv"
+    path.write_text("\n".join(["user_id,item_id,timestamp,event_type", *rows]) + "\n")
+
+    def read(**options: Any) -> tuple[list[list[str]], list[str]]:
+        audit = Audit()
+        modality = InteractionsModality(InteractionOptions(**options))
+        records = modality.read([str(path)], SourceOptions(), audit)
+        return records["items"][:], audit.notes
+
+    every, notes = read()
+    assert every == [["1", "2", "3"], ["1", "4", "5"]]
+    assert any("count alike: view (50.0%), buy (33.3%)" in note for note in notes)
+    some, notes = read(kinds="buy")
+    assert some == [["3"], ["4"]]
+    assert any("4 of 6 events are of other kinds" in note for note in notes)
+    with pytest.raises(HeadstartError, match=r"of the kind 'sell'; the kinds are view \(50.0%\)"):
+        read(kinds="buy, sell")
+
+
+def test_ties_are_shuffled_by_their_seed(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    rows = [f"u{user},i{item},1" for user in range(5) for item in range(20)]
+    path.write_text("\n".join(["user_id,item_id,timestamp", *rows]) + "\n")
+
+    def order(seed: int) -> list[list[str]]:
+        options = InteractionOptions(ties="shuffle", ties_seed=seed)
+        read = InteractionsModality(options).read([str(path)], SourceOptions(), Audit())
+        return list(read["items"])
+
+    assert order(0) == order(0)
+    assert order(0) != order(1)
+    assert [sorted(items) for items in order(0)] == [sorted(items) for items in order(1)]
+
+
+def test_the_order_of_a_file_without_times_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("user_id,item_id,when it was\na,1,5\na,2,6\n")
+    audit = Audit()
+    InteractionsModality().read([str(path)], SourceOptions(), audit)
+    assert any("No column of times is read" in note for note in audit.notes)
+    path.write_text("customer,sku,ordered_at\na,1,2024-05-02\na,2,2024-05-01\n")
+    records = InteractionsModality().read([str(path)], SourceOptions(), Audit())
+    assert records["items"][0] == ["2", "1"]

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from headstart.downstream.interactions.asked import listed
 from headstart.downstream.interactions.cold import Mapped, map_to_items
 from headstart.downstream.interactions.item_readers import item_reader
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
-from headstart.modalities.interactions.content import names_in
 from headstart.modalities.interactions.item_reading import read_item_table
 from headstart.modalities.interactions.item_table import ItemTable
 from headstart.modalities.interactions.processor import ItemProcessor
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Sequence
 
     from headstart.config import RecommendConfig
     from headstart.downstream.interactions.network import NetworkRanker
@@ -89,6 +89,7 @@ def catalogue_of(
         new += [name for name in table.items if name not in processor.ids]
     if plan.new_items is not None:
         given = _given(plan)
+        note_given(given, plan.new_items, notes)
         found = [name for name in given.items if name not in processor.ids]
         if not found:
             raise HeadstartError(
@@ -103,6 +104,11 @@ def catalogue_of(
         table = ItemTable({**own, **given.items}.values())
         new = list(dict.fromkeys([*new, *found]))
     if not new:
+        if plan.items_encoder:
+            raise HeadstartError(
+                "--items-encoder reads new items, and none are asked for; name them with "
+                "--new-items FILE, or ask for those of the run's table with --all-items."
+            )
         return _of_run(network, processor, table, plan)
     readers = [item_reader(folder, notes.append) for folder in plan.items_encoder]
     if table is None:  # what has new items has a table
@@ -112,12 +118,43 @@ def catalogue_of(
         found_of = map_to_items(vectors, processor, table, new, readers)
     except HeadstartError as error:
         raise HeadstartError(f"{run.folder}: {error}") from None
+    if bare := [name for row, name in enumerate(new) if row not in {*found_of.rows.tolist()}]:
+        notes.append(f"{listed(bare, 'new item')} left out, as nothing is known of what they are.")
+    new = [new[row] for row in found_of.rows]
+    what = "1 new item is" if len(new) == 1 else f"{len(new):,} new items are"
     notes.append(
-        f"{'1 new item is' if len(new) == 1 else f'{len(new):,} new items are'} ranked by what is "
-        f"known of {'it' if len(new) == 1 else 'them'}, which explains "
-        f"{max(0.0, found_of.explained):.0%} of how the vectors of known items differ."
+        f"{what} ranked by {_known_of(table, new, plan.items_encoder)}; over the items with "
+        f"events this foretells {max(0.0, found_of.explained):.0%} of how their vectors differ."
     )
     return Catalogue([*processor.names, *new], len(vectors), table, vectors, found_of)
+
+
+def note_given(given: ItemTable, where: str, notes: list[str]) -> None:
+    """Note what of a table of new items was not read."""
+    said = []
+    if given.doubles:
+        said.append(f"{given.doubles:,} rows repeat the id of an earlier one")
+    if given.lost:
+        said.append(f"{listed(given.lost, 'picture')} no files inside its folder")
+    if given.audit.quarantined:
+        (reason, count), *_ = given.audit.reasons.most_common(1)
+        said.append(f"{given.audit.quarantined:,} rows are set aside ({count:,}: {reason})")
+    if said:
+        notes.append(f"{where}: {'; '.join(said)}.")
+
+
+def _known_of(table: ItemTable, names: Sequence[str], encoders: Sequence[str]) -> str:
+    """Return what new items are ranked by, as a list in words."""
+    rows = [table.items[name] for name in names]
+    has = {
+        "titles": any(row.title for row in rows),
+        "texts": any(row.text for row in rows),
+        "categories": any(row.categories for row in rows),
+        "prices": any(row.price is not None for row in rows),
+        **{f"what {encoder} reads": True for encoder in encoders},
+    }
+    *most, last = [what for what, there in has.items() if there]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _of_run(
@@ -143,14 +180,3 @@ def _given(plan: RecommendConfig) -> ItemTable:
         if name in ITEM_COLUMNS
     }
     return read_item_table(plan.new_items, columns, "--column ")
-
-
-def typed_items(values: Sequence[str], table: ItemTable | None, known: Container[str]) -> list[str]:
-    """Return the items of what was typed: a title as a whole, or ids such as ``12,7,9``."""
-    found: list[str] = []
-    for value in values:
-        titled = table.named.get(value.strip().lower(), []) if table is not None else []
-        # Of several items with this title one that has events, if there is one.
-        titled = sorted(titled, key=lambda name: name not in known)
-        found += titled[:1] or names_in(value) or []
-    return found

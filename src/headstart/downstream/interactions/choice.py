@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -51,4 +52,7 @@ def restored(
         else:
             made = kinds[part["name"]](known, say)
             rankers.append(made.fit(replace(made.defaults, **part["settings"])))
-    return Blend(tuple(rankers), tuple(float(part["weight"]) for part in parts))
+    weights = tuple(float(part["weight"]) for part in parts)
+    if not all(map(math.isfinite, weights)):
+        raise ValueError("a weight is no number")
+    return Blend(tuple(rankers), weights)

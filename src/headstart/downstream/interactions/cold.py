@@ -42,12 +42,14 @@ class Mapped(NamedTuple):
         known: (n,) codes of the items that were learned from.
         guesses: (n,E) of length 1, what maps say of these that do not know them.
         explained: share of the variance of the vectors that those maps explain.
+        rows: (C,) which of the new items that were given these are: something is known of them.
     """
 
     vectors: np.ndarray
     known: np.ndarray
     guesses: np.ndarray
     explained: float
+    rows: np.ndarray
 
 
 def mapped(
@@ -78,7 +80,7 @@ def mapped(
             "categories or prices, or pictures and what reads them with --items-encoder RUN."
         )
     guesses, chosen, explained = _learned(features, vectors[known], counts[known], new, seed)
-    return Mapped(unit_length(chosen), known, unit_length(guesses), explained)
+    return Mapped(unit_length(chosen), known, unit_length(guesses), explained, np.arange(len(new)))
 
 
 def map_features(
@@ -166,7 +168,7 @@ def map_to_items(
         readers: encoders of what is said of items, or of their pictures.
 
     Raises:
-        HeadstartError: too little is known of the items that have events.
+        HeadstartError: too little is known of the items that have events, or nothing of new ones.
     """
     counts = processor.vocabulary.counts
     assert counts is not None
@@ -185,9 +187,14 @@ def map_to_items(
         features = np.zeros((len(rows), 1), np.float32)  # it is refused with the number
     else:
         features = features_of(rows, fitted, read)
-    inside = fitted[: len(codes)]
-    known = features[: len(codes)][inside]
-    return mapped(vectors, events, codes[inside], known, features[len(codes) :])
+    inside, asked = fitted[: len(codes)], np.flatnonzero(useful[len(codes) :])
+    if not len(asked):
+        raise HeadstartError(
+            "nothing is known of any new item; give a table with their titles, texts, categories "
+            "or prices, or pictures and what reads them with --items-encoder RUN."
+        )
+    known, new = features[: len(codes)][inside], features[len(codes) :][asked]
+    return mapped(vectors, events, codes[inside], known, new)._replace(rows=asked)
 
 
 def _means(vectors: np.ndarray, histories: Sequence[np.ndarray]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -14,9 +15,12 @@ from headstart.pages.scatter import Spot, scatter
 if TYPE_CHECKING:
     from headstart.encoders import TokenEncoder
     from headstart.evaluation.protocols import OpenedRun
+    from headstart.modalities.interactions.item_table import ItemTable
 
 #: Items on the map.
 MOST = 2000
+#: Categories that have a colour.
+_CATEGORIES = 6
 #: Shares of the catalogue, the commonest items first, that have one colour each.
 _BANDS = ((0.01, "commonest 1%"), (0.1, "to 10%"), (0.5, "to 50%"), (1.0, "rarest half"))
 _HINT = "Point at a mark, tap it, or use the arrow keys: its item is shown here."
@@ -46,27 +50,34 @@ def item_map(opened: OpenedRun, counts: np.ndarray, seed: int) -> Markup:
     vectors = table[FIRST + items].float().numpy()
     places = np.empty(len(counts), dtype=np.int64)
     places[ordered] = np.arange(len(ordered))
-    bands = np.searchsorted([share for share, _ in _BANDS], (places[items] + 1) / len(ordered))
+    names = [processor.names[int(item)] for item in items]
+    found = _categories(names, processor.table)
+    if found is None:
+        shares = (places[items] + 1) / len(ordered)
+        groups, titles, colours = _bands(shares)
+    else:
+        groups, titles, colours = found
     spots = [
         Spot(
             float(x),
             float(y),
-            int(band),
-            processor.title_of(name := processor.names[int(item)]),
+            group,
+            processor.title_of(name),
             f"{counts[item]:,} events; item {name}, number {places[item] + 1:,} by events",
         )
-        for item, band, (x, y) in zip(items, bands, flat_map(vectors, seed), strict=True)
+        for item, name, group, (x, y) in zip(
+            items, names, groups, flat_map(vectors, seed), strict=True
+        )
     ]
     drawn = scatter(
         "What lies near is alike to the network",
         spots,
-        [name for _, name in _BANDS],
+        titles,
         hint=_HINT,
     )
     words = (
         f"{len(items):,} of {len(known):,} items, placed by t-SNE of their vectors by cosine; the "
-        "distance between groups and the axes mean nothing. Colours are bands of popularity: where "
-        "each lies by itself, the network tells items apart by how common they are."
+        f"distance between groups and the axes mean nothing. {colours}"
     )
     return tag(
         "section",
@@ -74,3 +85,31 @@ def item_map(opened: OpenedRun, counts: np.ndarray, seed: int) -> Markup:
         drawn,
         tag("p", words, class_="small"),
     )
+
+
+def _bands(shares: np.ndarray) -> tuple[list[int], list[str], str]:
+    """Return the band of popularity of each item, the names of the bands, and what they say."""
+    groups = np.searchsorted([share for share, _ in _BANDS], shares).tolist()
+    words = (
+        "Colours are bands of popularity: where each lies by itself, the network tells items apart "
+        "by how common they are."
+    )
+    return groups, [name for _, name in _BANDS], words
+
+
+def _categories(
+    names: list[str], table: ItemTable | None
+) -> tuple[list[int], list[str], str] | None:
+    """Return the same for the commonest categories; None where few items have one."""
+    known = {} if table is None else table.items
+    first = [next(iter(known[name].categories), "") if name in known else "" for name in names]
+    counted = Counter(filter(None, first))
+    if len(counted) < 2 or 2 * counted.total() < len(names):
+        return None
+    titles = [name for name, _ in counted.most_common(_CATEGORIES)]
+    groups = [titles.index(each) if each in titles else -1 for each in first]
+    words = (
+        "Colours are the first category of each item, which training did not see; grey ones have "
+        "another one, or none."
+    )
+    return groups, titles, words

@@ -60,7 +60,7 @@ def _of_pictures(
     audit = Audit()
     records = records_of_files(opened.modality.content, files)
     if records is not None:
-        records = opened.modality.readable(records, opened.processor, audit)
+        records = opened.modality.usable(records, opened.processor, audit)
     if not records:
         raise HeadstartError(
             f"{opened.folder} reads pictures, and {'none of them can be read' if files else 'no'}"

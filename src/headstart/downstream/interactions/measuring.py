@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from headstart.data.target_ranks import ndcg, ranks_of, select
+from headstart.downstream.interactions.network import NetworkRanker
 from headstart.downstream.interactions.ranked import CUT, Order, RankedCandidate
 from headstart.downstream.interactions.split import Division
 from headstart.evaluation.protocols.resampling import averaged
@@ -38,9 +39,9 @@ def tuned(
     until = time.monotonic() + seconds
     validating = parts.validating
     # At the test a history has one item more than what is fitted on; so it has where settings are
-    # chosen, or those that favour what is popular would look better than they are. Sessions that
-    # are held out have no item in what is fitted on, either way.
-    earlier = parts.train if parts.sessions else parts.train.without_last(1)
+    # chosen, or those that favour what is popular would look better than they are. Where sessions
+    # or a time are held out, what validates has histories beyond what is fitted on anyway.
+    earlier = parts.train.without_last(1) if parts.is_last else parts.train
     found: list[Ranker] = []
     for number, kind in enumerate(KINDS):
         share = max(1.0, (until - time.monotonic()) / (len(KINDS) - number))
@@ -113,16 +114,21 @@ def by_popularity(amounts: np.ndarray, counts: np.ndarray) -> list[tuple[float, 
     return [(float(end), float(share[end - 1])) for end in ends]
 
 
-def worth_of_order(network: Ranker, parts: Division, seed: int, keep_seen: bool) -> Order:
+def worth_of_order(network: NetworkRanker, parts: Division, seed: int, keep_seen: bool) -> Order:
     """Return the NDCG@10 of the network on histories as they are and shuffled.
 
-    Where both are alike, the network uses which items a user had and not when.
+    Where both are alike, the network uses which items a user had and not when. Of a longer history
+    the items that the network reads are shuffled, so that it reads the same ones.
     """
     rng = np.random.default_rng(derive(seed, "order"))
     testing = parts.testing
     chosen = np.sort(rng.permutation(len(testing.items))[:SHUFFLED])
     some = select(testing.histories, chosen.tolist())
-    shuffled: Sequence[np.ndarray] = [rng.permutation(history) for history in some]
+    edges = [max(0, len(history) - network.window) for history in some]
+    shuffled: Sequence[np.ndarray] = [
+        np.concatenate([history[:edge], rng.permutation(history[edge:])])
+        for history, edge in zip(some, edges, strict=True)
+    ]
     if isinstance(some, TimedHistories):  # the times stay: only the items change places
         shuffled = TimedHistories(shuffled, some.times)
     items, groups = testing.items[chosen], np.unique(testing.users[chosen], return_inverse=True)[1]

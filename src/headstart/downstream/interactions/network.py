@@ -80,10 +80,17 @@ class NetworkRanker:
             found[some] = self._some(select(histories, some.tolist()))
         return found
 
+    @property
+    def window(self) -> int:
+        """The number of latest items of a history that it reads.
+
+        In training the last position of a row has no target, and none is predicted from it.
+        """
+        return self._length - 1
+
     @torch.inference_mode()
     def _some(self, histories: Sequence[np.ndarray]) -> np.ndarray:
-        # In training the last position of a row has no target, and none is predicted from it.
-        room = self._length - 1
+        room = self.window
         rows = []
         for history, times in zip(histories, times_within(histories), strict=True):
             ids = [int(item) + FIRST for item in history[-room:]]

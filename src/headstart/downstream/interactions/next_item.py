@@ -31,6 +31,7 @@ from headstart.downstream.interactions.page import write_page
 from headstart.downstream.interactions.ranked import NextItem
 from headstart.downstream.interactions.sample_users import sample_users
 from headstart.downstream.interactions.split import NEVER, Division, divided
+from headstart.downstream.interactions.unseen import refuse_seen
 from headstart.errors import HeadstartError
 from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.protocols import OpenedRun, Protocol
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
     from headstart.modalities.interactions.options import InteractionOptions
     from headstart.modalities.interactions.rankers import Ranker
+    from headstart.modalities.interactions.trained import Trained
 
 #: Least seconds in which the alternatives are tuned by default; else as long as the pre-training.
 TUNED = 120.0
@@ -83,11 +85,11 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
     networks = other_networks(config.against, opened, processor, notes)
     records = _records(opened, config, audit, notes)
     parts = divided(records, processor, options)
+    where = config.test or config.train or "the sources of the run"
+    seen = opened.modality.trained_on(records)
+    refuse_seen(processor.trained, seen, where, notes)
     keep_seen = options.seen == "keep"
-    opened.say(
-        f"ranking all {len(processor.names):,} items for {len(parts.users):,} "
-        f"{'sessions' if parts.sessions else 'users'}"
-    )
+    opened.say(f"ranking all {len(processor.names):,} items for {len(parts.users):,} {parts.unit}")
     others = tuned(parts, _seconds(opened.run, config), keep_seen, opened.say, notes)
     later = refitted(others, parts, notes) if chosen.fit == "validation" else {}
     validating = parts.validating
@@ -107,8 +109,8 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
     candidates = [
         measured(each, kind, parts, keep_seen, with_blends(later, each)) for each, kind in compared
     ]
-    served = with_blends(later, blend or network)
-    at = candidates[-1 if blend else 0].ranks
+    serving = together if together.rankers != (network,) else network
+    at = next(each.ranks for each in candidates if each.name == serving.name)
     result = NextItem(
         candidates=candidates,
         users=len(parts.users),
@@ -116,26 +118,26 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
         order=worth_of_order(network, parts, config.seed, keep_seen),
         seed=config.seed,
         groups=parts.testing.users,
-        unit="sessions" if parts.sessions else "users",
+        unit=parts.unit,
         events=by_popularity(parts.train.counts(), parts.train.counts()),
         notes=[*notes, *_remarks(parts, options, chosen)],
         about={
             "run": str(opened.run.folder),
             "date": date.today().isoformat(),
-            "held out": _HELD[options.hold_out] + _left_out(opened.run),
+            "held out": _HELD[options.hold_out] + _left_out(processor.trained, seen),
             "ranked": f"{len(parts.testing.items):,} items, each after all that its "
-            f"{'session' if parts.sessions else 'user'} has before it",
+            f"{'session' if parts.unit == 'sessions' else 'user'} has before it",
             "fitted on": _FITTED[chosen.fit],
             "when it recommends": "the alternatives beside the network are fitted on all events, "
             "those that validate and test included; the network stays as it was trained",
             "seen items": "stay in the lists" if keep_seen else "are removed from the lists",
             **versions(),
         },
-        samples=sample_users(served, at, parts, processor, keep_seen),
+        samples=sample_users(with_blends(later, serving), at, parts, processor, keep_seen),
         served=together.name,
     )
     if not (config.test or config.train):
-        _keep_choice(opened.run, None if together.rankers == (network,) else together)
+        _keep_choice(opened.run, serving)
     out = Path(config.out) if config.out else RunFolder(store_of(opened.run.folder)).report_file
     audits = {**opened.run.audits(), **({"tested": audit.summary()} if audit.kept else {})}
     shown = item_map(opened, parts.train.counts(), config.seed)
@@ -147,8 +149,8 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
 
 _HELD = {
     "last": "the last two items of each user; the second last one validates (leave-one-out)",
-    "time": "the latest tenth of all events; of each user the first item after it began "
-    "validates, the second is the test",
+    "time": "the latest fifth of all events; its first half validates, its second half is the "
+    "test, of each user a hundred items at most",
     "session": "the last two sessions of each user, or the latest fifth of all sessions where "
     "users have one; the earlier ones validate",
 }
@@ -166,11 +168,12 @@ def _seconds(run: RunFolder, config: EvaluateConfig) -> float:
     return max(TUNED, seconds_of(run.metrics()))
 
 
-def _left_out(run: RunFolder) -> str:
-    """Return what the network, and not the alternatives, did without: users for its own loss."""
-    share = run.config()["options"].get("validation_share")
-    left = f"; the network did without {share:.2%} of the users, for its validation loss"
-    return left if share else ""
+def _left_out(trained: Trained, records: Dataset) -> str:
+    """Return what the network alone did without: sequences for its validation loss."""
+    left = len(records) - trained.newest
+    if not trained or left <= 0:
+        return ""
+    return f"; the network alone did without {left:,} sequences, for its validation loss"
 
 
 def _is_mixed(blend: Blend, network: Ranker) -> bool:
@@ -178,13 +181,13 @@ def _is_mixed(blend: Blend, network: Ranker) -> bool:
     return len(blend.rankers) > 1 and network in blend.rankers
 
 
-def _keep_choice(run: RunFolder, blend: Blend | None) -> None:
+def _keep_choice(run: RunFolder, serving: Ranker) -> None:
     """Write what recommends in place of the network alone, or delete what stood there."""
     file = RunFolder(store_of(run.folder)).ranking_file
-    if blend is None:
+    if not isinstance(serving, Blend):
         file.unlink(missing_ok=True)
         return
-    write_json(file, {"parts": list(described(blend))})
+    write_json(file, {"parts": list(described(serving))})
 
 
 def _records(opened: OpenedRun, config: EvaluateConfig, audit: Audit, notes: list[str]) -> Dataset:
@@ -194,42 +197,15 @@ def _records(opened: OpenedRun, config: EvaluateConfig, audit: Audit, notes: lis
         HeadstartError: no source is named, and that of the run cannot be read any more.
     """
     source, failed = config.test or config.train, list[str]()
-    own = pretraining_records(opened.run, opened.modality, failed)
     if source:
-        records = opened.modality.read([source], config.without_label(), audit)
-        if own is None:
-            notes.append("The sources of the run cannot be read, so what it saw is not known.")
-        else:
-            _refuse_others(records, own, source)
-        return records
+        return opened.modality.read([source], config.without_label(), audit)
+    own = pretraining_records(opened.run, opened.modality, failed)
     if own is None:
         raise HeadstartError(
-            "the sources of the run cannot be read any more; put them back, or name the same "
-            "records with --train FILE."
+            f"{failed[-1]} Put them back, or name the same records with --train FILE."
         )
     notes += failed
     return own
-
-
-def _refuse_others(records: Dataset, own: Dataset, source: str) -> None:
-    """Refuse records in which a user of the run has other items than in its sources.
-
-    Raises:
-        HeadstartError: what is tested of that user may have been trained on.
-    """
-    known = dict(zip(own["id"], own["items"], strict=True))
-    named = dict(zip(records["id"], records["items"], strict=True))
-    if missing := len(known.keys() - named.keys()):
-        raise HeadstartError(
-            f"{source} lacks {missing:,} of the {len(known):,} users of the run, so that others "
-            "would be held out than in its training; name all of its records, or leave it out."
-        )
-    other = [user for user, items in named.items() if user in known and known[user] != items]
-    if other:
-        raise HeadstartError(
-            f"{source}: {len(other):,} users, such as {other[0]!r}, have other items there than "
-            "where the run was trained, so that what is tested may have been seen; leave it out."
-        )
 
 
 def _remarks(parts: Division, options: InteractionOptions, chosen: NextItemOptions) -> list[str]:
@@ -251,7 +227,7 @@ def _remarks(parts: Division, options: InteractionOptions, chosen: NextItemOptio
             found.append(
                 f"{had:,} of {len(items):,} tested items stand in the history before them already. "
                 "Lists leave the history out, so that these count as missed; where users come back "
-                "to what they know, pre-train with interactions.seen=keep."
+                "to what they know, pre-train with --set interactions.seen=keep."
             )
     if parts.tied >= _TIED:
         found.append(

@@ -226,10 +226,11 @@ def _figures(found: NextItem) -> Markup:
     head = ["", *(f"{name}@{cut}" for name in names for cut in CUTS)]
     rows = []
     for one in found.candidates:
-        measured = one.figures()
-        cells = [f"{measured[f'{name}@{cut}']:.4f}" for name in names for cut in CUTS]
-        rows.append(_named(one, cells))
+        known = found.figures(one)
+        each = [known[f"{name}@{cut}"] for name in names for cut in CUTS]
+        rows.append(_named(one, [_figure(value) for value in each]))
     words = (
+        "Means, with half the width of their 95% intervals over the tested in small print. "
         "One item is right each time, and all others of the catalogue are wrong; where candidates "
         "score several items the same, these share the mean of their ranks."
     )
@@ -248,10 +249,17 @@ def _figures(found: NextItem) -> Markup:
     )
 
 
+def _figure(value: Estimate) -> Markup:
+    """Return a mean with half the width of its interval."""
+    half = (value.high - value.low) / 2
+    return Markup(f"{value.mean:.4f} {tag('span', f'± {half:.4f}', class_='small')}")
+
+
 def _samples(found: NextItem) -> Markup:
     if not found.samples:
         return Markup("")
-    ranker = found.blend or found.network
+    served = [one for one in found.candidates if one.name == found.served]
+    ranker = served[0] if served else found.network
     words = (
         "Of both kinds the same number, from all over the tested ones, though "
         f"{ranker.figures()[f'HR@{CUT}']:.1%} are hits: the latest items of each, the latest last, "
@@ -269,7 +277,8 @@ def _samples(found: NextItem) -> Markup:
 
 def _sample(one: Mapping[str, Any]) -> Markup:
     hit = one["rank"] is not None and one["rank"] <= CUT
-    at = "in no list" if one["rank"] is None else f"rank {one['rank']:,.4g}"
+    missing = "had it before" if one.get("had") else "in no list"
+    at = missing if one["rank"] is None else f"rank {one['rank']:,.4g}"
     name = tag("p", cut(str(one["user"]), _LETTERS), class_="label")
     left = tag("li", name, small(at), class_=f"preview {'good' if hit else 'bad'}")
     earlier = " · ".join(cut(item, _LETTERS) for item in one["history"]) or "nothing that is known"

@@ -13,6 +13,7 @@ from scipy.stats import norm
 from headstart.data.target_ranks import ndcg
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.protocols.resampling import averaged
+from headstart.evaluation.ranking import measured
 from headstart.pages.result import Result
 
 #: Length of the lists that the headline scores, and of all.
@@ -124,6 +125,10 @@ class NextItem(Result):
         """Return the NDCG@10 of a candidate, with its interval over users."""
         return averaged(ndcg(one.ranks, CUT)[None], self.seed, self._resampled).estimate()
 
+    def figures(self, one: RankedCandidate) -> dict[str, Estimate]:
+        """Return HR, NDCG and MRR at 5, 10 and 20 of a candidate, with intervals over users."""
+        return measured(one.ranks, self.seed, CUTS, self._resampled)
+
     @property
     def _resampled(self) -> np.ndarray | None:
         """The groups, where some have several items."""
@@ -234,7 +239,7 @@ class NextItem(Result):
                     "validation_ndcg@10": one.validation,
                     **one.figures(),
                     **one.lists,
-                    "interval": vars(self.score(one)),
+                    "intervals": {name: vars(each) for name, each in self.figures(one).items()},
                     "milliseconds": one.milliseconds,
                 }
                 for one in self.candidates

@@ -23,14 +23,15 @@ def reasons_of(ranker: Ranker, history: np.ndarray, items: np.ndarray) -> Sequen
         items: (k,) those that are explained.
     """
     history = history[-_RECENT:]
-    if len(history) < 2:
-        return [history[:1]] * len(items)
+    own = np.array(list(dict.fromkeys(history.tolist())), dtype=history.dtype)
+    if len(own) < 2:
+        return [own] * len(items)
     # All without the times of events, as a pause has no item of its own.
-    each = [history, *(np.delete(history, index) for index in range(len(history)))]
+    each = [history, *(history[history != item] for item in own)]
     scores = [
         ranker.scores(each[at : at + _AT_ONCE])[:, items] for at in range(0, len(each), _AT_ONCE)
     ]
     whole, without = np.concatenate(scores)[:1], np.concatenate(scores)[1:]
-    lost = whole - without  # (H,k)
+    lost = whole - without  # (H,k), H different items
     order = np.argsort(-lost, axis=0)[:_REASONS]
-    return [history[order[lost[order[:, item], item] > 0, item]] for item in range(len(items))]
+    return [own[order[lost[order[:, item], item] > 0, item]] for item in range(len(items))]

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from headstart.data.audit import Audit, set_aside
 from headstart.data.columns import LABEL, check_names
-from headstart.data.store import stream
-from headstart.downstream.interactions.catalogue import (
-    ITEM_COLUMNS,
-    Catalogue,
-    catalogue_of,
-    typed_items,
+from headstart.downstream.interactions.asked import (
+    asked,
+    check_asked,
+    listed,
+    meant,
+    note_unknown,
 )
+from headstart.downstream.interactions.catalogue import ITEM_COLUMNS, Catalogue, catalogue_of
 from headstart.downstream.interactions.choice import restored
 from headstart.downstream.interactions.cold import WithNew
 from headstart.downstream.interactions.network import network_of
 from headstart.downstream.interactions.reasons import reasons_of
 from headstart.downstream.interactions.split import known_sequences
-from headstart.errors import HeadstartError, nearest
+from headstart.errors import HeadstartError
 from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.ranking import top
-from headstart.modalities.interactions.ids import likely, name_of
+from headstart.modalities.interactions.ids import name_of
 from headstart.modalities.interactions.processor import ItemProcessor
 from headstart.modalities.interactions.timed import TimedHistories
 from headstart.outputs import store_of
@@ -50,14 +50,6 @@ _CELLS = 2**26
 _ROWS, _POOL = 256, 100
 #: Users that the console shows.
 _SHOWN = 10
-
-
-class _User(NamedTuple):
-    """Somebody to recommend to; the times of the items may not be known."""
-
-    name: str
-    items: list[str]
-    times: list[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +105,7 @@ def recommend(
         HeadstartError: no user is named, or an unknown one; the run predicts no items; a list of
             items names none of the catalogue.
     """
+    check_asked(plan)
     check_names(plan.columns, opened.modality.content, (LABEL.name, *ITEM_COLUMNS))
     options = cast("InteractionOptions", opened.modality.options)
     network = network_of(run, opened.encoder, opened.processor, opened.length)
@@ -126,21 +119,24 @@ def recommend(
         return own[0]
 
     catalogue = catalogue_of(run, opened, network, plan, notes)
-    users = _users(plan, opened, sources, notes)
+    users = asked(plan, opened, sources, notes)
     ranker = _ranker(run, plan, network, processor, sources, notes)
     vectors = catalogue.vectors
     if catalogue.new is not None:
         ranker = beside = WithNew(ranker, vectors, catalogue.new)
         vectors = beside.vectors
-    allowed = _allowed(plan, catalogue)
+    allowed = _allowed(plan, catalogue, notes)
     keep_seen = (options.seen if plan.seen == "auto" else plan.seen) == "keep"
     rows: list[dict[str, Any]] = []
-    unknown, without = 0, list[str]()
+    unknown, nobody, without = list[str](), list[str](), list[str]()
     at_once = max(1, min(_ROWS, _CELLS // len(catalogue.names)))
     for start in range(0, len(users), at_once):
         some = users[start : start + at_once]
         coded = [catalogue.encoded(each.items) for each in some]
-        unknown += sum(int((each < 0).sum()) for each in coded)
+        for user, codes in zip(some, coded, strict=True):
+            pairs = zip(user.items, codes.tolist(), strict=True)
+            unknown += [name for name, code in pairs if code < 0]
+            nobody += [] if (codes >= 0).any() else [user.name]
         histories = _histories(coded, [each.times for each in some])
         scores = ranker.scores(histories)
         if not allowed.all():
@@ -159,9 +155,9 @@ def recommend(
             f"{first}{others}: no item is left to recommend, as all are in the history or are not "
             "allowed; `--seen keep` leaves the history in the lists."
         )
-    if unknown:
-        items = "1 item" if unknown == 1 else f"{unknown:,} items"
-        notes.append(f"{items} of the histories not in the catalogue of the run, and left out.")
+    note_unknown(unknown, processor, notes)
+    if nobody:
+        notes.append(f"{listed(nobody, 'user')} as new: no item of theirs is known.")
     if plan.out:  # the rows alone are written
         for note in notes:
             say(note)
@@ -191,78 +187,6 @@ def _listed(
         yield found
 
 
-def _users(
-    plan: RecommendConfig,
-    opened: OpenedEncoder,
-    sources: Callable[[], Dataset | None],
-    notes: list[str],
-) -> list[_User]:
-    """Return the users and their items.
-
-    Raises:
-        HeadstartError: none is named, more than one way is used, or a user is unknown.
-    """
-    given = [bool(plan.history), plan.user is not None, plan.users is not None]
-    if sum(given) != 1:
-        what = "no user is named" if not any(given) else "users are named in several ways"
-        raise HeadstartError(
-            f"{what}; give one of --history ITEMS for a new user, --user NAME or --users FILE."
-        )
-    if plan.history:
-        processor = cast(ItemProcessor, opened.processor)
-        typed = typed_items(plan.history, processor.table, processor.ids)
-        if not set(typed) & processor.ids.keys():
-            raise HeadstartError(
-                "none of the items of --history is in the catalogue of the run; write them as its "
-                f"sources do, with commas between them{_meant(typed, processor.ids)}"
-            )
-        return [_User("new user", typed)]
-    if plan.users is not None:
-        return _of_file(plan.users, opened, plan, notes)
-    records_or_none = sources()
-    if records_or_none is None:
-        raise HeadstartError(f"{notes[-1]} Name the items with --history instead.")
-    names = list(stream(records_or_none, "id"))
-    user = name_of(plan.user) or ""
-    if user not in names:
-        visits = [name for name in names if name.startswith(f"{user}#")]
-        numbers = [int(end) for name in visits if (end := name[len(user) + 1 :]).isdecimal()]
-        if numbers:  # the run reads sessions; the latest is the one that goes on
-            user = f"{user}#{max(numbers)}"
-            notes.append(f"{user} is the latest of {len(numbers):,} sessions of this user.")
-    if user not in names:
-        raise HeadstartError(
-            f"no user {user!r} is in the sources of the run; name the items of a new one with "
-            f"--history ITEMS{_meant([user], names)}"
-        )
-    return _read(records_or_none.select([names.index(user)]))
-
-
-def _of_file(
-    users: str, opened: OpenedEncoder, plan: RecommendConfig, notes: list[str]
-) -> list[_User]:
-    """Return the users of a file with all their events, or the latest session of each.
-
-    The thresholds of the run are for its training: an item that few of these users have is known.
-    """
-    options = cast("InteractionOptions", opened.modality.options)
-    every = {"least_events": 1, "least_users": 1, "hold_out": "none"}
-    audit = Audit()
-    reader = type(opened.modality)(options.model_copy(update=every))
-    found = _read(reader.read([users], plan, audit))
-    if audit.reasons:
-        notes.append(set_aside(audit.summary()))
-    if options.session_gap is None:
-        return found
-    return list({each.name.rpartition("#")[0]: each for each in found}.values())
-
-
-def _read(records: Dataset) -> list[_User]:
-    timed = "times" in records.column_names
-    times = records["times"] if timed else [None] * len(records)
-    return list(map(_User, records["id"], records["items"], times))
-
-
 def _histories(
     coded: Sequence[np.ndarray], times: Sequence[Sequence[float] | None]
 ) -> Sequence[np.ndarray]:
@@ -274,12 +198,6 @@ def _histories(
     return TimedHistories(
         items, [np.asarray(each)[which] for each, which in zip(times, kept, strict=True)]
     )
-
-
-def _meant(unknown: Sequence[str], known: Iterable[str]) -> str:
-    """Return the end of a sentence about an unknown name, with those that may be meant."""
-    near = nearest(unknown[0], likely(unknown[0], known)) if unknown else []
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
 
 
 def _ranker(
@@ -314,9 +232,9 @@ def _ranker(
                 "are not blended; leave out --by both, or give --by network."
             )
         notes.append(
-            f"{both.name} ranks in place of the network, which adds nothing to it by what "
-            "validates; --by network ranks by it all the same. It is fitted on all events of the "
-            "sources, those that `evaluate` held out included."
+            f"{both.name} ranks, as the network did not improve on it where `evaluate` chose; "
+            "--by network ranks by the network. It is fitted on all events of the sources, those "
+            "that `evaluate` held out included."
         )
         return both
     notes.append(
@@ -326,11 +244,11 @@ def _ranker(
     return both
 
 
-def _allowed(plan: RecommendConfig, catalogue: Catalogue) -> np.ndarray:
+def _allowed(plan: RecommendConfig, catalogue: Catalogue, notes: list[str]) -> np.ndarray:
     """Return which items (I,) may be recommended.
 
     Raises:
-        HeadstartError: a file names no item of the catalogue, or none is left.
+        HeadstartError: the allowed items are all unknown, or none is left.
     """
     allowed = catalogue.allowed(plan.among)
     if plan.allow is None and plan.deny is None:
@@ -339,14 +257,18 @@ def _allowed(plan: RecommendConfig, catalogue: Catalogue) -> np.ndarray:
     for file, allows in ((plan.allow, True), (plan.deny, False)):
         if file is None:
             continue
-        listed = [codes[name] for line in _lines(file) if (name := name_of(line)) in codes]
-        if not listed:
+        names = [name_of(line.strip('"')) or line for line in _lines(file)]
+        known = [codes[name] for name in names if name in codes]
+        strange = [name for name in names if name not in codes]
+        if allows and not known:
             raise HeadstartError(
                 f"{file} names no item that the run knows; write one item in each line, as the "
-                "sources spell it."
+                f"sources spell it{meant(strange, codes)}"
             )
+        if strange:
+            notes.append(f"{file}: {listed(strange, 'item')} not in the catalogue of the run.")
         chosen = np.zeros(len(allowed), dtype=bool)
-        chosen[listed] = True
+        chosen[known] = True
         allowed &= chosen if allows else ~chosen
     if not allowed.any():
         raise HeadstartError("no item is left to recommend; change --allow or --deny.")
@@ -354,6 +276,8 @@ def _allowed(plan: RecommendConfig, catalogue: Catalogue) -> np.ndarray:
 
 
 def _lines(file: str) -> Iterator[str]:
+    if not Path(file).is_file():
+        raise HeadstartError(f"{file} is no file; name a text file with one item in each line.")
     try:
         text = Path(file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -28,8 +28,9 @@ def sample_users(
 
     Returns:
         of each the ``user``, the ``history``, what came ``next`` (None for an item that training
-        never saw), the ``recommended`` items, its ``rank`` (None where it is in no list) and, where
-        it is recommended, the ``reasons``: items of the history. Items have their titles.
+        never saw), the ``recommended`` items, its ``rank`` (None where it is in no list), whether
+        the user ``had`` it before, which takes it from the list, and, where it is recommended, the
+        ``reasons``: items of the history. Items have their titles.
     """
     testing = parts.testing
     chosen = np.concatenate([_spread(np.flatnonzero(at <= CUT)), _spread(np.flatnonzero(at > CUT))])
@@ -51,6 +52,7 @@ def sample_users(
                 "next": None if target[0] == NEVER else titles(target)[0],
                 "recommended": titles(listed),
                 "rank": float(rank) if np.isfinite(rank) else None,
+                "had": bool((history == target[0]).any()),
                 "reasons": titles(reasons_of(ranker, history, target)[0]) if hit else [],
             }
         )

@@ -31,7 +31,7 @@ class Ranked(NamedTuple):
     Attributes:
         histories: of M, the items before each.
         items: (M,) what comes next; -1 for an item that training never saw.
-        users: (M,) codes of the users, ascending from 0; a user may have several.
+        users: (M,) codes of the users from 0, by first appearance; a user may have several.
     """
 
     histories: Sequence[np.ndarray]
@@ -45,9 +45,10 @@ class Division(NamedTuple):
     Attributes:
         train: the sequences that training saw.
         later: the same with the items that validate.
-        users: names of the tested users, or of their sessions.
+        users: names of the tested users.
         validating, testing: what is ranked; ``users`` are those of ``testing``.
-        sessions: whether whole sessions are held out, and no part of them is in ``train``.
+        unit: what ``users`` are called: sessions, each of another user, where these are held out.
+        is_last: whether the last items of users are held out, and all before them is in ``train``.
         tied: share of the tested items that have the time of the item before them.
     """
 
@@ -56,7 +57,8 @@ class Division(NamedTuple):
     users: list[str]
     validating: Ranked
     testing: Ranked
-    sessions: bool
+    unit: str
+    is_last: bool
     tied: float
 
 
@@ -80,16 +82,17 @@ def divided(records: Dataset, processor: ItemProcessor, options: InteractionOpti
     shown = held.ends.copy()
     # What validates is the last that is known before the test.
     np.maximum.at(shown, held.validating.records, held.validating.positions + 1)
-    tested = np.unique(held.testing.records)
-    names = arrow(records.select_columns(["id"]))["id"].take(pa.array(tested))
+    names = arrow(records.select_columns(["id"]))["id"]
+    users, testing = _owners(held.testing, names, options.in_sessions)
     every = _first(codes, offsets, np.diff(offsets), processor, times)
     return Division(
         _first(codes, offsets, held.ends, processor, times),
         _first(codes, offsets, shown, processor, times),
-        names.to_pylist(),
-        _ranked(held.validating, codes, offsets, every),
-        _ranked(held.testing, codes, offsets, every),
-        options.hold_out == "session",
+        users,
+        _ranked(held.validating, codes, offsets, every, _owners(held.validating, names)[1]),
+        _ranked(held.testing, codes, offsets, every, testing),
+        "sessions" if options.hold_out == "session" else "users",
+        options.hold_out == "last",
         _tied(held.testing, offsets, times),
     )
 
@@ -99,8 +102,8 @@ _SHORT = (
     "give longer sequences."
 )
 _NOTHING = {
-    "time": "no user has an item before and two after the time at which the latest tenth of the "
-    "events begins; pre-train with interactions.hold_out=last.",
+    "time": "no user has an item before another one in the latest tenth of the events, and in the "
+    "tenth before it; pre-train with interactions.hold_out=last.",
     "session": "no session that is held out has two items, so that none comes next; set "
     "interactions.session_gap to more seconds, or pre-train with interactions.hold_out=last.",
 }
@@ -144,7 +147,27 @@ def _first(
     return Sequences(codes[kept], before[offsets], len(processor.names), when)
 
 
-def _ranked(targets: Targets, codes: np.ndarray, offsets: np.ndarray, every: Sequences) -> Ranked:
+def _owners(
+    targets: Targets, names: pa.ChunkedArray, in_sessions: bool = False
+) -> tuple[list[str], np.ndarray]:
+    """Return the names of the users of targets, and the code (M,) of each, by first appearance.
+
+    A session is named after its user, with a number behind the last ``#``.
+    """
+    records, inverse = np.unique(targets.records, return_inverse=True)
+    own = names.take(pa.array(records)).to_pylist()
+    owners = [name.rpartition("#")[0] for name in own] if in_sessions else own
+    codes = {user: code for code, user in enumerate(dict.fromkeys(owners))}
+    return list(codes), np.array([codes[user] for user in owners], dtype=np.int64)[inverse]
+
+
+def _ranked(
+    targets: Targets,
+    codes: np.ndarray,
+    offsets: np.ndarray,
+    every: Sequences,
+    users: np.ndarray,
+) -> Ranked:
     """Return what is ranked, with the known items of each history."""
     spots = offsets[targets.records] + targets.positions
     known = np.concatenate([[0], np.cumsum(codes >= 0)])
@@ -153,5 +176,4 @@ def _ranked(targets: Targets, codes: np.ndarray, offsets: np.ndarray, every: Seq
     histories: Sequence[np.ndarray] = [every.items[part] for part in parts]
     if every.times is not None:
         histories = TimedHistories(histories, [every.times[part] for part in parts])
-    users = np.unique(targets.records, return_inverse=True)[1]
     return Ranked(histories, codes[spots].astype(np.int64), users)

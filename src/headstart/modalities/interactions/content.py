@@ -43,7 +43,16 @@ USER_NAMES = (
     *("reviewerid", "reviewer_id", "member_id", "client_id"),
 )
 TIMES_NAMES = ("times", "timestamps", "time_sequence")
-TIME_NAMES = ("time", "timestamp", "date", "datetime", "ts", "unixreviewtime", "created_at")
+TIME_NAMES = (
+    *("time", "timestamp", "date", "datetime", "ts", "unixreviewtime", "created_at", "date_time"),
+    *("event_time", "event_timestamp", "eventtime", "ordered_at", "order_date", "order_time"),
+    *("purchased_at", "purchase_date", "purchase_time", "bought_at", "invoicedate", "invoice_date"),
+    *("viewed_at", "visited_at", "played_at", "listened_at", "time_stamp", "unix_time", "when"),
+)
+KIND_NAMES = (
+    *("event", "event_type", "eventtype", "event_name", "action", "action_type", "kind"),
+    *("behavior", "behaviour", "behavior_type", "behaviour_type", "interaction_type"),
+)
 VALUE_NAMES = ("value", "rating", "stars", "score", "overall", "weight", "count", "play_count")
 #: Names of columns of other kinds of data: a table that has one holds records of that kind.
 _OTHERS = ("text", "review", "sentence", "content", "body", "title", "caption", "question")
@@ -87,6 +96,8 @@ def _bracketed(text: str) -> list[Any] | None:
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
         return list(found) if isinstance(found, list) else None
+    if text[1:-1].lstrip().startswith("["):
+        return None
     return [] if not text[1:-1].strip() else _cells(text[1:-1])
 
 
@@ -239,6 +250,7 @@ ROWS = (
         _float,
         _all_numbers,
     ),
+    _field("kind", KIND_NAMES, _plain, _take_name("kind"), string, _all_names),
 )
 
 

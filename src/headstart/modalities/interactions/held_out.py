@@ -20,7 +20,7 @@ LATEST = 0.1
 #: Fewest items of a user who is tested: one to begin with, one that validates, one that tests; and
 #: fewest sessions.
 FEWEST = 3
-#: Most items of a session that are ranked, the first ones: nobody shops for longer.
+#: Most items of a session, or of a user after a time, that are ranked, the first ones.
 LONGEST = 100
 
 
@@ -55,12 +55,13 @@ def held_out(records: Dataset, options: InteractionOptions) -> HeldOut:
     """Divide sequences as ``hold_out`` says.
 
     ``last``: the last item of each user is the test, the one before it validates (leave-one-out).
-    ``time``: all users are cut at one time, and the first item of each after it validates, the
-    second is the test. ``session``: the last session of each user is the test, the one before it
-    validates, and each item but the first is ranked after those before it in its session (Quadrana
-    et al. 2017, "Personalizing Session-based Recommendations with Hierarchical Recurrent Neural
-    Networks"; Ludewig and Jannach 2018). Where no user has several sessions, the latest tenth of
-    all sessions is the test and the tenth before it validates, as in GRU4Rec (Hidasi et al. 2016).
+    ``time``: the latest tenth of all events is the test and the tenth before it validates; each
+    item is ranked after those that its user has before it. ``session``: the last session of each
+    user is the test, the one before it validates, and each item but the first is ranked after those
+    before it in its session (Quadrana et al. 2017, "Personalizing Session-based Recommendations
+    with Hierarchical Recurrent Neural Networks"; Ludewig and Jannach 2018). Where no user has
+    several sessions, the latest tenth of all sessions is the test and the tenth before it
+    validates, as in GRU4Rec (Hidasi et al. 2016).
 
     Raises:
         HeadstartError: there are no times or sessions to divide by, or nothing is left to train on.
@@ -69,19 +70,20 @@ def held_out(records: Dataset, options: InteractionOptions) -> HeldOut:
     if options.hold_out == "none":
         return HeldOut(records, lengths, *[_targets(lengths, lengths)] * 2)
     if options.hold_out == "session":
-        second, last = _last_sessions(records)
+        second, final = _last_sessions(records)
         ends = lengths.copy()
-        ends[second] = ends[last] = 0
-        within = [_within(each, lengths) for each in (second, last)]
+        ends[second] = ends[final] = 0
+        within = [_within(each, lengths) for each in (second, final)]
         return HeldOut(_shortened(records, ends), ends, *within)
-    if options.hold_out == "last":
-        ends = np.where(lengths >= FEWEST, lengths - 2, lengths)
-    else:
+    if options.hold_out == "time":
         times = _times(records)
-        ends = _before(times, _cut(times))
-    tested = np.flatnonzero((lengths - ends >= 2) & (ends >= 1))
-    after = [Targets(tested, ends[tested] + further) for further in (0, 1)]
-    return HeldOut(_shortened(records, ends), ends, *after)
+        ends, known = (_before(times, _cut(times, share)) for share in (2 * LATEST, LATEST))
+        later = _after(ends, known), _after(known, lengths)
+        return HeldOut(_shortened(records, ends), ends, *later)
+    ends = np.where(lengths >= FEWEST, lengths - 2, lengths)
+    tested = np.flatnonzero(lengths >= FEWEST)
+    last = [Targets(tested, ends[tested] + further) for further in (0, 1)]
+    return HeldOut(_shortened(records, ends), ends, *last)
 
 
 def _targets(starts: np.ndarray, stops: np.ndarray) -> Targets:
@@ -90,6 +92,15 @@ def _targets(starts: np.ndarray, stops: np.ndarray) -> Targets:
     records = np.repeat(np.arange(len(counts)), counts)
     first = np.cumsum(counts) - counts
     return Targets(records, np.arange(len(records)) - first[records] + starts[records])
+
+
+def _after(starts: np.ndarray, stops: np.ndarray) -> Targets:
+    """Return the items from ``starts`` (N,) to before ``stops``, a hundred of a user at most.
+
+    The first item of a user comes after nothing.
+    """
+    starts = np.maximum(starts, 1)
+    return _targets(starts, np.minimum(stops, starts + LONGEST))
 
 
 def _within(chosen: np.ndarray, lengths: np.ndarray) -> Targets:
@@ -130,9 +141,9 @@ def _starts(records: Dataset) -> np.ndarray | None:
     return np.asarray(times.values)[times.offsets[:-1]]
 
 
-def _cut(times: Lists) -> float:
-    """Return the time after which events are held out."""
-    return float(np.quantile(np.asarray(times.values), 1 - LATEST, method="lower"))
+def _cut(times: Lists, share: float) -> float:
+    """Return the time after which the latest share of the events is."""
+    return float(np.quantile(np.asarray(times.values), 1 - share, method="lower"))
 
 
 def _times(records: Dataset) -> Lists:

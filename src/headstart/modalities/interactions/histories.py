@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from headstart.data.field import Field
     from headstart.modalities.interactions.options import InteractionOptions
 
+#: Kinds of events that are named.
+_KINDS = 6
 #: Share of a user's events with the time of another one from which it is said.
 _TIED = 0.01
 #: Events that are turned into records together.
@@ -120,6 +122,7 @@ def events_of(table: pa.Table, audit: Audit, options: InteractionOptions) -> Eve
         )
     if options.least_value is not None:
         kept = _valued(kept, columns["value"], options.least_value, audit)
+    kept = _of_kinds(kept, columns["kind"], options.kinds, audit)
     found = pa.table({"id": table["id"], **columns})
     if not kept.all():
         found = found.filter(pa.array(kept))
@@ -144,7 +147,8 @@ def gathered(events: Events, audit: Audit, options: InteractionOptions) -> Event
     if events.times is not None:
         order = np.arange(count)
         if options.ties == "shuffle":
-            order = np.argsort(np.random.default_rng(derive(0, "ties")).permutation(count))
+            rng = np.random.default_rng(derive(options.ties_seed, "ties"))
+            order = np.argsort(rng.permutation(count))
         order = order[np.argsort(events.times[order], kind="stable")]
     events = events.select(by_group(events.users, len(events.user_names), order))
     before = len(events.users)
@@ -257,6 +261,41 @@ def _valued(kept: np.ndarray, values: pa.ChunkedArray, least: float, audit: Audi
         raise HeadstartError(
             f"no event has a value of {least:g} or more; set interactions.least_value to less."
         )
+    return left
+
+
+def _of_kinds(
+    kept: np.ndarray, kinds: pa.ChunkedArray, wanted: str | None, audit: Audit
+) -> np.ndarray:
+    """Return which of the kept rows (N,) are of the kinds that count; all where none are named.
+
+    Raises:
+        HeadstartError: no event is of these.
+    """
+    counted = pc.value_counts(kinds.filter(pa.array(kept))).to_pylist()
+    known = {row["values"]: row["counts"] for row in counted if row["values"] is not None}
+    ordered = sorted(known, key=lambda kind: -known[kind])
+    shares = ", ".join(f"{kind} ({known[kind] / kept.sum():.1%})" for kind in ordered[:_KINDS])
+    if wanted is None:
+        if len(known) > 1:
+            audit.notes.append(
+                f"Events of all kinds count alike: {shares}; to read some alone, set "
+                f"interactions.kinds={ordered[-1]}."
+            )
+        return kept
+    chosen = [each.strip() for each in wanted.split(",") if each.strip()]
+    missing = [each for each in chosen if each not in known]
+    if not known or missing:
+        have = f"the kinds are {shares}" if known else "no column names kinds"
+        raise HeadstartError(
+            f"interactions.kinds: no event is of the kind {(missing or chosen)[0]!r}; {have}. Name "
+            "others, or the column with --column kind=COLUMN."
+        )
+    left = kept & np.asarray(pc.fill_null(pc.is_in(kinds, pa.array(chosen, pa.string())), False))
+    audit.notes.append(
+        f"{int(kept.sum()) - int(left.sum()):,} of {int(kept.sum()):,} events are of other kinds "
+        "and do not count (interactions.kinds)."
+    )
     return left
 
 

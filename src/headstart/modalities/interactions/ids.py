@@ -27,6 +27,11 @@ def name_of(value: Any) -> str | None:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     found = label_text(value)
+    if found is not None and not found.isascii():
+        try:
+            found.encode()
+        except UnicodeEncodeError:  # half of a character
+            return None
     return None if found is None or found.lower() in ("nan", "null", "none", "nat") else found
 
 

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from headstart.modalities.interactions.ids import name_of
@@ -34,8 +35,9 @@ IMAGE_NAMES = (
 _SEPARATORS = ("|", ";", ",")
 _PICTURE = re.compile(r"\.(?:jpe?g|jpe|jfif|png|webp|tiff?|gif|bmp)$", re.IGNORECASE)
 _AMOUNT = re.compile(r"\d(?:[\d.,\u00a0\u202f' ]*\d)?")
-#: The last point or comma of an amount, with one or two digits after it, begins the decimals.
-_DECIMALS = re.compile(r"[.,](\d{1,2})$")
+#: Thousands with a mark before each three digits, and a last mark that begins other decimals.
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d{0,2}(?:\.\d{3}){2,}")
+_DECIMALS = re.compile(r"[.,](\d+)$")
 
 
 def categories_in(value: Any) -> tuple[str, ...]:
@@ -68,23 +70,28 @@ def text_in(value: Any) -> str:
     """Return what a cell says, on one line; a list of texts joined."""
     if isinstance(value, list | tuple):
         return " ".join(filter(None, map(text_in, value)))
+    if isinstance(value, str):
+        value = value.encode("utf-8", "replace").decode()
     return " ".join((name_of(value) or "").split()) if isinstance(value, str | int | float) else ""
 
 
 def price_in(value: Any) -> float | None:
     """Return the price of a cell such as ``12.5``, ``"$1,299.00"`` or ``"12,99 €"``.
 
-    Of several, as in ``"12 - 15"``, it is the first. None where there is none, or it is negative.
+    Of several, as in ``"12 - 15"``, it is the first. A single point is a decimal point, as in
+    ``"1.299"``; a single comma before three digits marks thousands, as in ``"1,299"``. None where
+    there is none, or it is negative.
     """
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
-        return float(value) if math.isfinite(value) and value >= 0 else None
+    with suppress(ValueError, TypeError, OverflowError):
+        number = float(value)
+        return number if math.isfinite(number) and number >= 0 else None
     found = _AMOUNT.search(value) if isinstance(value, str) else None
     if found is None or value[: found.start()].rstrip().endswith(("-", "\u2212")):
         return None
-    amount = found.group()
-    decimals = _DECIMALS.search(amount)
+    amount = re.sub(r"[^\d.,]", "", found.group())
+    decimals = None if _THOUSANDS.fullmatch(amount) else _DECIMALS.search(amount)
     whole = re.sub(r"\D", "", amount[: decimals.start()] if decimals else amount)
     price = float(f"{whole or '0'}.{decimals.group(1) if decimals else '0'}")
     return price if math.isfinite(price) else None

@@ -59,7 +59,7 @@ def _take_price(value: Any, unit: Unit) -> tuple[float | None, str | None]:
 
 
 def _take_image(value: Any, unit: Unit) -> tuple[str | None, str | None]:
-    return (value.strip() or None if isinstance(value, str) else None), None
+    return text_in(value) or None if isinstance(value, str) else None, None
 
 
 def _strings() -> pa.DataType:
@@ -150,7 +150,8 @@ def check_item_table(path: str) -> None:
     """
     file = os.path.expanduser(path)
     if not os.path.isfile(file):
-        what = "is a folder" if os.path.isdir(file) else "does not exist"
+        what = "is a folder" if os.path.isdir(file) else "is no file"
+        what = what if os.path.lexists(file) else "does not exist"
         raise HeadstartError(
             f"the table of items {path} {what}; name a {_TABLE.reads}, and columns such as title."
         )

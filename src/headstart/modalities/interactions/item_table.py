@@ -128,18 +128,18 @@ def _stored(file: Path) -> Iterator[Item]:
 
     with opening(file):
         found = pq.read_table(file)
-    # Tables of earlier versions have no prices and no pictures.
-    kept = [name for name in _COLUMNS if name in _OLDEST or name in found.column_names]
-    for row in zip(*found.select(kept).to_pydict().values(), strict=True):
-        each = dict(zip(kept, row, strict=True))
-        yield Item(
-            each["id"],
-            each["title"] or "",
-            each["text"] or "",
-            tuple(each["categories"] or ()),
-            each.get("price"),
-            each.get("image") or "",
-        )
+        # Tables of earlier versions have no prices and no pictures.
+        kept = [name for name in _COLUMNS if name in _OLDEST or name in found.column_names]
+        for row in zip(*found.select(kept).to_pydict().values(), strict=True):
+            each = dict(zip(kept, row, strict=True))
+            yield Item(
+                each["id"],
+                each["title"] or "",
+                each["text"] or "",
+                tuple(each["categories"] or ()),
+                each.get("price"),
+                each.get("image") or "",
+            )
 
 
 def note_table(table: ItemTable, events: Counter[str], where: str, audit: Audit) -> None:
@@ -157,6 +157,7 @@ def note_table(table: ItemTable, events: Counter[str], where: str, audit: Audit)
     facts["rows of the table of items"] = f"{len(table):,}"
     facts["items with a title"] = f"{titled:,} ({titled / max(1, len(events)):.1%})"
     for what, has in (
+        ("category", lambda row: bool(row.categories)),
         ("price", lambda row: row.price is not None),
         ("picture", lambda row: bool(row.image)),
     ):

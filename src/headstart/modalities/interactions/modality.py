@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
@@ -38,6 +38,13 @@ SMALL = {"layers": 2, "width": 64, "heads": 2, "dropout": 0.5}
 #: Beyond these a longer budget gains nothing: on Amazon's Beauty 60 rank no better than 30
 #: (docs/log.md).
 MOST_EPOCHS = 40
+#: BERT4Rec's: all chosen items are hidden, of some sequences the last one alone.
+HIDDEN: dict[str, Any] = {
+    "mask_ratio": 0.2,
+    "mask_share": 1.0,
+    "random_share": 0.0,
+    "last_share": 0.1,
+}
 #: The largest catalogue whose softmax is full: a step of 64 rows takes 3 seconds there.
 LARGE = 100_000
 #: Steps of an epoch, where a step has at least and at most so many rows.
@@ -158,13 +165,14 @@ class InteractionsModality(Modality):
         length = request.length or min(LENGTH, max(4, longest))
         steps = len(items.values) // (length * STEPS)
         large = len(items.values.unique()) > LARGE
-        sampled = {name: {"loss": "sampled"} for name in objectives if name in ("clm", "mlm")}
+        sampled: dict[str, Any] = {"loss": "sampled"} if large else {}
+        options = {"clm": sampled, "mlm": HIDDEN | sampled}
         return Defaults(
             objectives,
             encoder,
             length,
             most_epochs=MOST_EPOCHS,
-            objective_options=sampled if large else {},
+            objective_options={name: own for name, own in options.items() if name in objectives},
             encoder_options=SMALL,
             batch_size=min(MOST_ROWS, max(FEWEST_ROWS, steps)),
             optimizer={"name": "adamw", "learning_rate": 2e-3},
@@ -217,6 +225,7 @@ class InteractionsModality(Modality):
         counts = processor.store(records, folder)
         if learn:
             processor.vocabulary = replace(processor.vocabulary, counts=counts)
+            processor.trained = processor.trained.then(records)
 
     # -- what it looks like, and what it is compared with ----------------------------------------
 

@@ -20,7 +20,7 @@ class InteractionOptions(Options):
         1, ge=1, le=1000, description="Fewest events of a user; with least_users a k-core."
     )
     least_users: int = Field(
-        1, ge=1, le=100_000, description="Fewest events of an item; rarer items are left out."
+        1, ge=1, le=100_000, description="Fewest users of an item; rarer items are left out."
     )
     repeats: Literal["merge", "first", "keep"] = Field(
         "merge",
@@ -30,14 +30,20 @@ class InteractionOptions(Options):
     ties: Literal["file", "shuffle"] = Field(
         "file", description="Order of a user's events of one time: as in the file, or at random."
     )
+    ties_seed: int = Field(0, ge=0, description="Seed of the random order of ties.")
+    kinds: str | None = Field(
+        None,
+        description="Kinds of events that count, such as buy,cart, where a column names kinds "
+        "(event, action, ..., or --column kind=COLUMN); all by default.",
+    )
     session_gap: float | None = Field(
         None, gt=0, description="Seconds without an event after which a new sequence begins."
     )
     hold_out: Literal["last", "time", "session", "none"] = Field(
         "last",
         description="What training does not see, as it is tested: the last two items of each "
-        "user (the second last one validates), the latest tenth of all events by time, the last "
-        "two sessions of each user, or nothing.",
+        "user (the second last one validates), the latest fifth of all events by time (its first "
+        "half validates), the last two sessions of each user, or nothing.",
     )
     seen: Literal["remove", "keep"] = Field(
         "remove", description="Items of a user's history, where others are ranked for that user."
@@ -76,3 +82,8 @@ class InteractionOptions(Options):
         description="Where an encoder with learned positions counts from: the first item that it "
         "reads, or the latest, as SASRec does.",
     )
+
+    @property
+    def in_sessions(self) -> bool:
+        """Whether a record is a session, whose name is that of its user and ``#`` and a number."""
+        return self.session_gap is not None or self.hold_out == "session"

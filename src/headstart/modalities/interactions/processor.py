@@ -24,6 +24,7 @@ from headstart.modalities.interactions.gaps import classes_of, gap_classes, is_t
 from headstart.modalities.interactions.item_table import ItemTable
 from headstart.modalities.interactions.lists import lists_of
 from headstart.modalities.interactions.positions import FromEnd, from_end
+from headstart.modalities.interactions.trained import Trained
 from headstart.modalities.interactions.units import ItemUnits
 from headstart.modalities.interactions.views import VIEWS, check_views
 from headstart.modalities.tokens.batching import by_length
@@ -64,6 +65,9 @@ class ItemProcessor(TokenProcessor):
         table: titles, texts and categories of items, where they are known.
         timed: whether the times of events are known, so that ``gaps`` can be given.
         from_end: whether positions are counted from the latest item of a sequence.
+
+    Attributes:
+        trained: what a network with this catalogue was trained on.
     """
 
     content = INTERACTIONS
@@ -80,7 +84,7 @@ class ItemProcessor(TokenProcessor):
         from_end: bool = False,
     ) -> None:
         self.names = list(names)
-        self.table = table
+        self.table, self.trained = table, Trained()
         self.timed, self.from_end = timed, from_end
         if timed:
             self.provides = self.provides | {"gaps"}
@@ -239,6 +243,7 @@ class ItemProcessor(TokenProcessor):
         write_json(folder / SAVED, {"items": self.names, **about})
         if self.table is not None:
             self.table.save(folder)
+        self.trained.save(folder)
         if self.vocabulary.counts is not None:
             np.save(folder / COUNTS, self.vocabulary.counts)
 
@@ -251,6 +256,11 @@ class ItemProcessor(TokenProcessor):
         """
         stored = json.loads((folder / SAVED).read_text(encoding="utf-8"))
         names = stored["items"]
+        if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+            raise HeadstartError(
+                f"{folder / SAVED} is damaged: its items are no different names; copy the folder "
+                "again."
+            )
         counts = np.load(folder / COUNTS) if (folder / COUNTS).is_file() else None
         if counts is not None and len(counts) != FIRST + len(names):
             raise HeadstartError(
@@ -258,4 +268,6 @@ class ItemProcessor(TokenProcessor):
                 "folder again."
             )
         about = {name: bool(stored.get(name, False)) for name in ("timed", "from_end")}
-        return cls(names, counts, ItemTable.load(folder), **about)
+        found = cls(names, counts, ItemTable.load(folder), **about)
+        found.trained = Trained.load(folder)
+        return found

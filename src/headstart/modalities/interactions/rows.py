@@ -187,8 +187,13 @@ def _refuse_none(table: pa.Table) -> None:
 
 
 def _note_untimed(table: pa.Table, audit: Audit) -> None:
-    """Name the sources in which no event has a time where others have one."""
+    """Say where no event has a time, or name the sources in which none has where others do."""
     if not _has(table, "time"):
+        if _has(table, "item") and not _has(table, "items"):
+            audit.notes.append(
+                "No column of times is read, so that the events of a user stand in the order of "
+                "the file; name one with --column time=COLUMN."
+            )
         return
     missing = np.asarray(pc.is_null(table["time"]))
     if not missing.any():

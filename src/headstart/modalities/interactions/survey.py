@@ -49,6 +49,8 @@ def survey(records: Dataset, audit: Audit, effort: Effort) -> None:
     facts = audit.findings.setdefault("facts", {})
     facts["events in all"] = f"{int(lengths.sum()):,}"
     facts["items"] = f"{len(counts):,}"
+    if span := _span(records):
+        facts["from, to"] = span
     if counts:
         once = sum(1 for count in counts.values() if count == 1)
         facts["items with one event"] = f"{once:,} ({once / len(counts):.1%})"
@@ -87,6 +89,17 @@ def _listed(names: list[str]) -> str:
     """Return the first users, and how many more there are."""
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return f"{', '.join(names[:_SHOWN])}{more}"
+
+
+def _span(records: Dataset) -> str:
+    """Return the days of the first and the last event; empty where these are no dates."""
+    if "times" not in records.column_names or records.data.column("times").null_count:
+        return ""
+    when = np.asarray(lists_of(records, "times").values)
+    if not len(when) or np.median(when) < _DATES:
+        return ""
+    first, last = np.array([when.min(), when.max()]).astype("datetime64[s]").astype("datetime64[D]")
+    return f"{first}, {last}"
 
 
 def _fast(records: Dataset) -> list[str]:

@@ -14,9 +14,17 @@ from headstart.modalities.interactions.rankers.inverse import MOST, frequent, in
 from headstart.modalities.interactions.rankers.linear import LinearRanker, scaled_popularity
 from headstart.modalities.interactions.sequences import Sequences
 
+#: Most of a user's latest items whose pairs are counted, or one user's could fill the memory.
+WINDOW = 500
+
 
 def presence(train: Sequences) -> sparse.csr_matrix:
-    """Return which users (U,I) float32 have which items, 1 each however often."""
+    """Return which users (U,I) float32 have which items, 1 each however often.
+
+    Of a user's items the latest 500 count.
+    """
+    if train.lengths.max(initial=0) > WINDOW:
+        train = train.last(WINDOW)
     ones = np.ones(len(train.items), dtype=np.float32)
     parts = (ones, train.items.copy(), train.offsets.copy())  # sorted in place
     rows = sparse.csr_matrix(parts, (len(train), train.count))

@@ -14,9 +14,6 @@ from headstart.modalities.interactions.rankers.ease import presence
 from headstart.modalities.interactions.rankers.linear import LinearRanker, scaled_popularity
 from headstart.modalities.interactions.sequences import Sequences
 
-#: Most of a user's last items whose pairs are counted, or one user's could fill the memory.
-_WINDOW = 500
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -48,8 +45,7 @@ class Neighbours:
     }
 
     def __init__(self, train: Sequences, say: Say = print) -> None:
-        long = train.lengths.max(initial=0) > _WINDOW
-        rows = presence(train.last(_WINDOW) if long else train)
+        rows = presence(train)
         both = (rows.T @ rows).tocoo()
         frequency = both.diagonal()
         apart = both.row != both.col

@@ -135,6 +135,9 @@ def test_a_file_of_names_is_looked_up_in_the_sources_of_the_run(run: Path, tmp_p
     assert items(found, "u7") == items(hs.recommend(str(run), user="u7", top=3))
     assert len(items(found, "u9")) == 3
     assert "1 user, 'nobody', is not in the sources of the run" in str(found)
+    assert items(hs.recommend(str(run), users=["u7", "u9"], top=3)) == items(found)
+    only = hs.recommend(str(run), history="i4,i5", allow=["i6", "i9"], deny=["i9"], top=5)
+    assert items(only) == ["i6"]
     names.write_text("nobody\n")
     with pytest.raises(HeadstartError, match="no user 'nobody'"):
         hs.recommend(str(run), users=str(names))

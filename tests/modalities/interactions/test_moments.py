@@ -69,3 +69,16 @@ def test_a_few_numbers_among_dates_are_strange_and_many_are_refused() -> None:
 def test_nothing_and_no_time_at_all() -> None:
     assert converted() == []
     assert in_one_unit(np.array([np.nan])).notes == []
+
+
+def test_dates_in_several_units_are_one_clock_beside_some_others() -> None:
+    seconds, old = np.linspace(1.7e9, 1.71e9, 90), np.full(10, -3.1e8)
+    for strange, as_seconds in (
+        (np.linspace(1.7e12, 1.71e12, 90), np.linspace(1.7e9, 1.71e9, 90)),
+        (np.full(90, 20240101.0), np.full(90, 1704067200.0)),
+    ):
+        found = in_one_unit(np.concatenate([seconds, old, strange]))
+        assert found.times[:90] == pytest.approx(seconds)
+        assert found.times[100:] == pytest.approx(as_seconds)
+        assert np.flatnonzero(found.strange).tolist() == [*range(90, 100)]
+        assert found.notes

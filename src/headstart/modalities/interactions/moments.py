@@ -75,6 +75,11 @@ def in_one_unit(times: np.ndarray) -> Moments:
             f"since 1970 such as {times[dated][0]:.15g}; write all in one way, or name another "
             "column with --column time=COLUMN."
         )
+    written = [unit == number for number in range(len(_UNITS))]
+    if sum(each.any() for each in (*written, days)) > 1 and (dated | days)[known].mean() > 0.5:
+        # Dates in several units are no clock as they are; what is none of them is set aside.
+        times = _with_days(times, days, notes)
+        return Moments(_scaled(times, unit, notes), known & ~dated & ~days, notes)
     return Moments(times, none, [])
 
 

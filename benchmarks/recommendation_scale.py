@@ -52,7 +52,7 @@ hs.recommend(sys.argv[2], history=["4", "5", "6"])
 found = {"again": time.perf_counter() - began}
 """
 MANY = """
-listed = hs.recommend(sys.argv[2], users=sys.argv[1], top=10).to_dict()
+listed = hs.recommend(sys.argv[2], users=sys.argv[1], count=10).to_dict()
 found = {"lists": len({row["user"] for row in listed["recommendations"]})}
 """
 EVALUATE = """

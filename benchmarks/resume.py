@@ -110,12 +110,12 @@ class Verbs:
         if kind == "interactions":
             # In this time all settings are tried, so that the clock decides nothing.
             self.calls["evaluate"] = ([str(run)], {"alternatives_budget": "1h"})
-            self.calls["recommend"] = ([str(run)], {"users": str(source), "top": 3})
+            self.calls["recommend"] = ([str(run)], {"users": str(source), "count": 3})
         else:
             self.calls |= {
                 "finetune": ([str(run)], {**short, "train": str(labeled), "validate_steps": 2}),
                 "embed": ([str(run), str(source)], {}),
-                "label": ([str(run)], {"unlabeled": [str(source)], "n": 8}),
+                "label": ([str(run)], {"unlabeled": [str(source)], "count": 8}),
             }
         self.seconds, self.changes = {}, {}
         for verb in self.calls:

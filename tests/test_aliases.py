@@ -39,17 +39,12 @@ def test_a_well_known_other_name_leads_to_ours(given: str, sentence: str) -> Non
     assert sentence in done.stderr
 
 
-def test_the_number_of_results_is_found_by_its_name_in_label() -> None:
-    done = CliRunner().invoke(app, ["search", "runs/x", "--query", "a", "--n", "3"])
-    assert "there is no option --n; it is called --count here" in done.stderr
-
-
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
         ("search RUN --query a --top 3", "no option --top; it is called --count here"),
-        ("label RUN --unlabeled a.csv --count 3", "no option --count; it is called --n here"),
-        ("label RUN --unlabeled a.csv --top-k 3", "no option --top-k; it is called --n here"),
+        ("label RUN --unlabeled a.csv --n 3", "no option --n; it is called --count here"),
+        ("recommend RUN --history 1 --top-k 3", "no option --top-k; it is called --count here"),
         ("explain RUN a --label yes", "no option --label; it is called --class here"),
         ("evaluate RUN --train a.csv --text-column b", "it is called --column text=NAME here"),
         ("evaluate RUN --train a.csv --label-col b", "it is called --column label=NAME here"),

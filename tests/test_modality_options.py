@@ -96,7 +96,7 @@ def test_every_verb_reads_with_the_options_of_the_pre_training(
         "predict": lambda: tuned.predict(labeled),
         "embed": lambda: tuned.embed(labeled, out=str(tmp_path / "vectors.npy")),
         "search": lambda: tuned.search(labeled, query="a tide"),
-        "label": lambda: run.label(str(texts), n=3, out=str(tmp_path / "to_label.csv")),
+        "label": lambda: run.label(str(texts), count=3, out=str(tmp_path / "to_label.csv")),
     }
     for name, verb in verbs.items():
         times.clear()

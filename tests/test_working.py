@@ -105,7 +105,7 @@ def test_every_verb_says_that_a_long_step_is_at_work(
         "predicting": lambda: tuned[0].predict(texts),
         "reading the inputs": lambda: run.embed(texts),
         "searching": lambda: run.search(texts, query="a fox"),
-        "choosing what to label": lambda: run.label(texts, n=3, out=tmp_path / "label.csv"),
+        "choosing what to label": lambda: run.label(texts, count=3, out=tmp_path / "label.csv"),
         "comparing": lambda: hs.compare(run, tuned[0], out=tmp_path / "c.html", **few),
         "auditing": lambda: hs.audit(texts),
     }

@@ -134,17 +134,13 @@ def _elsewhere(name: str, context: Any) -> str:
 def _called(name: str, command: Any) -> str | None:
     """Return how an option of other libraries is given here; None for one that nobody has."""
     flags = _flags(command)
-    found = ALIASES.get(name.strip("-").replace("-", "_"), "")
-    # What is called --n elsewhere is --count in one verb, and the other way round.
-    for option in (found, ALIASES.get(found, "")):
-        if option == "columns" and "--column" in flags:
-            return f"--column {name.strip('-').partition('-')[0]}=NAME"
-        if "." in option and option in (command.epilog or ""):
-            return f"--set {option}=VALUE"
-        flag = f"--{option.replace('_', '-').rstrip('-')}"
-        if flag in flags:
-            return flag
-    return None
+    option = ALIASES.get(name.strip("-").replace("-", "_"), "")
+    if option == "columns" and "--column" in flags:
+        return f"--column {name.strip('-').partition('-')[0]}=NAME"
+    if "." in option and option in (command.epilog or ""):
+        return f"--set {option}=VALUE"
+    flag = f"--{option.replace('_', '-').rstrip('-')}"
+    return flag if flag in flags else None
 
 
 def _of_records(context: Any) -> str:

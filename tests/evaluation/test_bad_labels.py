@@ -276,7 +276,7 @@ def test_finetune_says_the_same(options: str, code: int, sentence: str, tmp_path
 )
 def test_label_says_the_same(options: str, code: int, sentence: str, tmp_path: Path) -> None:
     out = tmp_path / "next.csv"
-    found, output = shell(f"label run --unlabeled unlabeled.txt --n 5 --out {out} {options}")
+    found, output = shell(f"label run --unlabeled unlabeled.txt --count 5 --out {out} {options}")
     assert found == code, output
     assert sentence in output
 
@@ -285,7 +285,7 @@ def test_a_simulation_that_nobody_asked_for_stops_nothing(tmp_path: Path) -> Non
     rows: list[list[object]] = [[f"text {n} of its own kind", f"k{n}"] for n in range(400)]
     write(tmp_path / "half.csv", ["text", "label"], [*rows, ["unlabeled text", ""]])
     code, output = shell(
-        f"label run --unlabeled {tmp_path / 'half.csv'} --n 1 --out {tmp_path / 'next.csv'}"
+        f"label run --unlabeled {tmp_path / 'half.csv'} --count 1 --out {tmp_path / 'next.csv'}"
     )
     assert code == 0, output
     assert "The value of choosing could not be simulated: --unlabeled: every label" in output

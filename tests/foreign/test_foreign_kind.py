@@ -228,7 +228,7 @@ def test_a_typed_series_finds_the_record_that_it_is(world: SimpleNamespace, run:
 
 def test_records_to_label_are_written_as_they_are_read(world: SimpleNamespace, run: hs.Run) -> None:
     out = world.folder / "to_label.csv"
-    run.label(world.unlabeled, n=6, labeled=[world.train], out=str(out))
+    run.label(world.unlabeled, count=6, labeled=[world.train], out=str(out))
     lines = out.read_text().splitlines()
     assert len(lines) == 7
     assert hs.audit(str(out), modality="series").summary()["kept"] == 6

@@ -140,7 +140,7 @@ def test_a_method_that_looks_into_one_network_is_refused(tuned):
 def test_label_and_compare_take_it(run, tuned, folder, labeled, tested):
     pool = folder / "pool.txt"
     pool.write_text("\n".join(text_of(number)[0] for number in range(400, 430)))
-    run.label(str(pool), out=str(folder / "next.csv"), n=3)
+    run.label(str(pool), out=str(folder / "next.csv"), count=3)
     assert len((folder / "next.csv").read_text().splitlines()) == 4
     both, part = str(run.folder), str(run.folder / "encoder" / "tiny")
     files = {"train": labeled, "test": tested, "out": str(folder / "page.html")}

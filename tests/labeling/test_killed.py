@@ -93,7 +93,7 @@ def test_label_goes_on_after_a_kill_at_any_moment(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    given = {"run": str(run_folder), "unlabeled": [str(photos)], "n": 3}
+    given = {"run": str(run_folder), "unlabeled": [str(photos)], "count": 3}
 
     def work(out: Path) -> Any:
         return label(LabelConfig(**given, out=str(out / "next.csv")), say=lambda _: None)

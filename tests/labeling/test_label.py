@@ -63,7 +63,7 @@ def read(file: Path) -> list[dict[str, str]]:
 
 def test_the_file_has_an_id_a_content_an_empty_label_and_a_reason(encoder, texts, tmp_path) -> None:
     out = tmp_path / "to_label.csv"
-    found = run(encoder, texts["unlabeled"], out, n=8)
+    found = run(encoder, texts["unlabeled"], out, count=8)
     rows = read(out)
     assert len(rows) == len(found.rows) == 8
     assert list(rows[0]) == ["id", "text", "label", "why"]
@@ -72,13 +72,13 @@ def test_the_file_has_an_id_a_content_an_empty_label_and_a_reason(encoder, texts
 
 
 def test_what_to_do_next_makes_sense_with_so_many_labels(encoder, texts, tmp_path) -> None:
-    few = str(run(encoder, texts["unlabeled"], tmp_path / "few.csv", n=8))
+    few = str(run(encoder, texts["unlabeled"], tmp_path / "few.csv", count=8))
     assert f"headstart finetune {encoder} --train {tmp_path}/few.csv --out" in few
     assert "headstart evaluate" not in few  # one or two records would be tested
     again = f"--labeled {tmp_path}/few.csv --unlabeled {texts['unlabeled']} --out"
     assert f"{again} {tmp_path}/few_2.csv  # more: a verdict needs" in few
     assert "few_3.csv" in str(labeling_of(tmp_path / "few_2.csv"))
-    many = str(run(encoder, texts["unlabeled"], tmp_path / "many.csv", n=60))
+    many = str(run(encoder, texts["unlabeled"], tmp_path / "many.csv", count=60))
     assert f"headstart evaluate {encoder} --train {tmp_path}/many.csv --folds 5" in many
 
 
@@ -112,7 +112,7 @@ def test_what_was_filled_in_is_read_back_and_the_rest_is_skipped(
     encoder, texts, tmp_path, capsys
 ) -> None:
     out = tmp_path / "to_label.csv"
-    run(encoder, texts["unlabeled"], out, n=30)
+    run(encoder, texts["unlabeled"], out, count=30)
     known = {
         row["text"]: row["label"]
         for row in map(json.loads, Path(texts["labeled"]).read_text().splitlines())
@@ -129,14 +129,14 @@ def test_what_was_filled_in_is_read_back_and_the_rest_is_skipped(
     )
     assert tuned.finished
     assert "6 it has no label" in capsys.readouterr().err
-    again = run(encoder, texts["unlabeled"], tmp_path / "second.csv", n=90, labeled=[str(out)])
+    again = run(encoder, texts["unlabeled"], tmp_path / "second.csv", count=90, labeled=[str(out)])
     assert not {row["text"] for row in rows} & {row["text"] for row in again.rows}
     assert any("6 records of --labeled have no label" in note for note in again.notes)
 
 
 def test_duplicates_are_named_once(encoder, tmp_path) -> None:
     source = write(tmp_path / "p.jsonl", [{"text": t} for t in ["Apple pear", "apple  pear"] * 9])
-    found = run(encoder, source, tmp_path / "o.csv", n=5)
+    found = run(encoder, source, tmp_path / "o.csv", count=5)
     assert len(found.rows) == 1
     assert any("repeat an earlier one" in note for note in found.notes)
     assert any("Only 1 record is left" in note for note in found.notes)
@@ -156,7 +156,7 @@ def test_labels_in_the_unlabeled_source_count(encoder, tmp_path, records) -> Non
         {"text": row["text"], "label": row["label"] if index < 50 else None}
         for index, row in enumerate(made)
     ]
-    found = run(encoder, write(tmp_path / "half.jsonl", rows), tmp_path / "o.csv", n=99)
+    found = run(encoder, write(tmp_path / "half.jsonl", rows), tmp_path / "o.csv", count=99)
     labeled = {row["text"] for row in rows[:50]}
     assert not labeled & {row["text"] for row in found.rows}
     assert all("the labels so far" in row["why"] for row in found.rows)
@@ -168,12 +168,12 @@ def test_the_next_round_reads_the_file_whatever_the_columns_of_the_source_are_ca
     source = tmp_path / "pool.csv"
     source.write_text("body\ngr\xf6\xdfer apple\npear\nplum\n", encoding="latin-1")
     options: dict[str, Any] = {"columns": {"text": "body"}, "encoding": "latin-1"}
-    first = run(encoder, str(source), tmp_path / "a.csv", n=1, **options)
+    first = run(encoder, str(source), tmp_path / "a.csv", count=1, **options)
     rows = read(tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text(f"id,text,label,why\n1,{rows[0]['text']},x,y\n")
     mine = write(tmp_path / "mine.jsonl", [{"body": "fig", "label": "x"}])
     given = [str(tmp_path / "a.csv"), mine]
-    found = run(encoder, str(source), tmp_path / "b.csv", n=3, labeled=given, **options)
+    found = run(encoder, str(source), tmp_path / "b.csv", count=3, labeled=given, **options)
     assert {row["text"] for row in found.rows} == {"größer apple", "pear", "plum"} - {
         row["text"] for row in first.rows
     }
@@ -185,9 +185,9 @@ def test_the_next_round_reads_the_file_whatever_the_columns_of_the_source_are_ca
 def test_lines_and_quotes_inside_a_text_come_back_whole(encoder, tmp_path, end) -> None:
     text = f'apple "pear",{end}plum; saw'
     source = write(tmp_path / "p.jsonl", [{"text": text}])
-    run(encoder, source, tmp_path / "o.csv", n=1)
+    run(encoder, source, tmp_path / "o.csv", count=1)
     assert read(tmp_path / "o.csv")[0]["text"] == text
-    found = run(encoder, str(tmp_path / "o.csv"), tmp_path / "again.csv", n=1)
+    found = run(encoder, str(tmp_path / "o.csv"), tmp_path / "again.csv", count=1)
     assert found.rows[0]["text"] == text
 
 
@@ -199,7 +199,7 @@ def test_a_full_disk_of_temporary_files_ends_in_a_sentence_and_no_signal(
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(HeadstartError, match=r"the disk is full.*set TMPDIR to a folder"):
-        run(encoder, texts["unlabeled"], tmp_path / "o.csv", n=1)
+        run(encoder, texts["unlabeled"], tmp_path / "o.csv", count=1)
     assert not (tmp_path / "o.csv").exists()
 
 
@@ -210,7 +210,7 @@ def test_another_ending_is_refused(encoder, texts, tmp_path) -> None:
 
 def test_a_simulation_comes_with_the_file(encoder, texts, tmp_path) -> None:
     found = run(
-        encoder, texts["unlabeled"], tmp_path / "o.csv", n=5, simulate=texts["labeled"], seeds=2
+        encoder, texts["unlabeled"], tmp_path / "o.csv", count=5, simulate=texts["labeled"], seeds=2
     )
     curve = found.summary()["simulation"]["curve"]
     assert [row["labels"] for row in curve] == [5, 10, 20]
@@ -235,8 +235,8 @@ def test_vectors_are_computed_once_and_cached_with_a_run(
     calls = []
     compute = labeling.features
     monkeypatch.setattr(labeling, "features", lambda *a, **o: calls.append(1) or compute(*a, **o))
-    one = run(str(folder), texts["unlabeled"], tmp_path / "a.csv", n=4)
-    two = run(str(folder), texts["unlabeled"], tmp_path / "b.csv", n=4)
+    one = run(str(folder), texts["unlabeled"], tmp_path / "a.csv", count=4)
+    two = run(str(folder), texts["unlabeled"], tmp_path / "b.csv", count=4)
     assert len(calls) == 1
     assert one.rows == two.rows
 
@@ -275,10 +275,10 @@ def test_a_simulation_divides_no_group_and_says_so(encoder, tmp_path, records) -
     pool = write(tmp_path / "pool.jsonl", [{"text": row["text"]} for row in made])
     known = write(tmp_path / "known.jsonl", made)
     out = tmp_path / "o.csv"
-    found = run(encoder, pool, out, n=5, simulate=known, seeds=2, group="author")
+    found = run(encoder, pool, out, count=5, simulate=known, seeds=2, group="author")
     assert any("12 groups by 'author', which no split divides" in note for note in found.notes)
     bare = write(tmp_path / "bare.jsonl", [{**row, "label": None} for row in made])
-    found = run(encoder, bare, tmp_path / "p.csv", n=5, group="author")
+    found = run(encoder, bare, tmp_path / "p.csv", count=5, group="author")
     assert any("--group matters to a simulation alone" in note for note in found.notes)
 
 

@@ -49,7 +49,7 @@ def test_what_cannot_be_simulated_is_refused() -> None:
     vectors, labels = rare(256)
     with pytest.raises(HeadstartError, match="40 labeled records or more"):
         simulate(vectors[:20], labels[:20], 5)
-    with pytest.raises(HeadstartError, match="lower --n"):
+    with pytest.raises(HeadstartError, match="lower --count"):
         simulate(vectors, labels, 500)
 
 

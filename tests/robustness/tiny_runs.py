@@ -34,7 +34,7 @@ _ON_A_FEW = ("--labels", "10", "--seeds", "2")
 
 _ENCODER = [
     ("embed", "{run}", "{runs}/texts.txt", "--out", "{out}.npy"),
-    ("label", "{run}", "--unlabeled", "{runs}/texts.txt", "--n", "5", "--out", "{out}.csv"),
+    ("label", "{run}", "--unlabeled", "{runs}/texts.txt", "--count", "5", "--out", "{out}.csv"),
     ("finetune", "{run}", "--train", "{runs}/labeled.jsonl", "--out", "{out}", "--budget", "1steps",
      "--tracker", "none", "--no-alternatives"),
     ("pretrain", "{runs}/texts.txt", "--encoder", "{run}", "--out", "{out}", "--budget", "1steps",
@@ -150,7 +150,7 @@ def typical(runs: Path) -> dict[str, dict[str, tuple[str, ...]]]:
         "recommend": {"run": (str(runs / "shop"),), "history": ("--history=i1,i2",)},
         "compare": {"runs": mlm, **measured},
         "label": {
-            "run": mlm, "unlabeled": (f"--unlabeled={texts}",), "n": ("--n=5",),
+            "run": mlm, "unlabeled": (f"--unlabeled={texts}",), "count": ("--count=5",),
             "out": ("--out=out.csv",),
         },
         "finetune": {

@@ -31,7 +31,6 @@ ALIASES = {
     **dict.fromkeys(("validation", "valid", "dev", "eval", "eval_file"), "val"),
     **dict.fromkeys(("num_labels", "n_labels"), "labels"),
     **dict.fromkeys(("k", "n", "top", "top_k", "topk", "limit", "n_results"), "count"),
-    "count": "n",
     **dict.fromkeys(("cv", "kfold", "k_fold", "n_splits", "n_folds"), "folds"),
     **dict.fromkeys(("label", "target_class"), "class_"),
     **dict.fromkeys(("force", "yes", "replace"), "overwrite"),

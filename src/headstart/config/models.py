@@ -353,7 +353,7 @@ class LabelConfig(GroupOptions):
     unlabeled: Sources = Field(
         ..., min_length=1, description="Files, folders or globs to choose from."
     )
-    n: int = Field(50, ge=1, le=10_000, description="Records to choose.")
+    count: int = Field(50, ge=1, le=10_000, description="Records to choose.")
     labeled: Sources = Field(default_factory=list, description="Records that are labeled already.")
     out: Place = Field("to_label.csv", description="File to write: .csv or .jsonl; never replaced.")
     way: Literal[

@@ -23,7 +23,7 @@ class RecommendConfig(SourceOptions):
     users: OptionalSource = Field(
         None, description="Events or sequences of users, such as those that the run was trained on."
     )
-    top: int = Field(10, ge=1, le=10_000, description="Number of items for each user.")
+    count: int = Field(10, ge=1, le=10_000, description="Number of items for each user.")
     seen: Literal["auto", "remove", "keep"] = Field(
         "auto", description="Items of the history: auto does as the run's options say."
     )

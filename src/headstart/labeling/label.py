@@ -186,11 +186,11 @@ def label(
         labeled, labels = _labeled(source, given, found, vectors, own, Path(temporary, "given.npy"))
         notes += spelling_notes(labels, " and ".join(config.labeled or config.unlabeled))
         chosen = choose(
-            Pool(vectors, allowed), labeled, labels, config.n, method=config.way, rng=rng
+            Pool(vectors, allowed), labeled, labels, config.count, method=config.way, rng=rng
         )
     if config.group is not None and simulation is None:
         notes.append("--group matters to a simulation alone, and there is none: see --simulate.")
-    if len(chosen.indices) < config.n:
+    if len(chosen.indices) < config.count:
         left = len(chosen.indices)
         notes.append(f"Only {left:,} record{' is' if left == 1 else 's are'} left to name.")
     rows = _write(found.select(chosen.indices), content, chosen.why, out)
@@ -353,7 +353,7 @@ def _simulated(
         return simulate(
             vectors,
             list(records["label"]),
-            config.n,
+            config.count,
             method=config.way,
             seeds=config.seeds,
             seed=config.seed,

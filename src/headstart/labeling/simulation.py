@@ -165,8 +165,8 @@ def simulate(
     budgets = [n for n in (budgets or [count * 2**k for k in range(ROUNDS)]) if n <= size // 2]
     if not budgets:
         raise HeadstartError(
-            f"{count} labels cannot be chosen from {size} records and leave a choice; lower --n, "
-            "or simulate on more labeled records."
+            f"{count} labels cannot be chosen from {size} records and leave a choice; lower "
+            "--count, or simulate on more labeled records."
         )
     right: dict[tuple[str, int], list[np.ndarray]] = {}
     for repetition in range(seeds):

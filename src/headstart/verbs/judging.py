@@ -166,7 +166,7 @@ def label(run: Named, *unlabeled: Any, **options: Any) -> Labeling:
 
     Example::
 
-        hs.label("runs/reviews", "unlabeled.csv", n=100, out="to_label.csv")
+        hs.label("runs/reviews", "unlabeled.csv", count=100, out="to_label.csv")
     """
     if unlabeled:
         options["unlabeled"] = list(unlabeled)

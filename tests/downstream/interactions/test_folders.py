@@ -33,7 +33,7 @@ def test_a_run_that_may_not_be_written_stays_as_it_is(
     hs.evaluate(str(run), alternatives_budget="2s")
     (report,) = (tmp_path / "cache").rglob("report.html")
     assert report.with_suffix(".json").is_file()
-    assert hs.recommend(str(run), history="i4,i5", top=1).to_dict()["recommendations"]
+    assert hs.recommend(str(run), history="i4,i5", count=1).to_dict()["recommendations"]
     assert state(run) == before
 
 

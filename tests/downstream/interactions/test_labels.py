@@ -10,7 +10,7 @@ import headstart as hs
 
 def test_what_label_writes_is_learned_from(run: Path, bought: Path, tmp_path: Path) -> None:
     chosen = tmp_path / "to_label.csv"
-    hs.label(str(run), unlabeled=str(bought), n=12, out=str(chosen))
+    hs.label(str(run), unlabeled=str(bought), count=12, out=str(chosen))
     with open(chosen, newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["id", "items", "label", "why"]

@@ -71,7 +71,7 @@ def run(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_titles_are_shown_beside_ids(run: Path) -> None:
-    found = hs.recommend(str(run), history=["Thing, 4", "6"], top=2, reasons=True)
+    found = hs.recommend(str(run), history=["Thing, 4", "6"], count=2, reasons=True)
     first = rows(found)[0]
     assert first["title"] == f"Thing, {first['item']}"
     assert set(first["reason_titles"]) <= {"Thing, 4", "Thing, 6"}  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ def test_new_items_go_to_those_whom_such_items_suit(run: Path, shop: Path) -> No
         assert listed[0]["item"] == best
         assert {row["item"] for row in listed} == {"n0", "n1"}
         assert all(row["new"] for row in listed)
-    found = hs.recommend(str(run), history="2,4,8", new_items=new, top=100)
+    found = hs.recommend(str(run), history="2,4,8", new_items=new, count=100)
     every = [row["item"] for row in rows(found)]
     assert len(every) == ITEMS - 3 + 2
     middle = (ITEMS // 2) - 3
@@ -108,8 +108,8 @@ def test_new_items_go_to_those_whom_such_items_suit(run: Path, shop: Path) -> No
     assert "1 item has events already" in str(found)
     assert "2 new items are ranked" in str(found)
     assert every.index("n0") > 0
-    known = rows(hs.recommend(str(run), history="2,4,8", top=5))
-    beside = rows(hs.recommend(str(run), history="2,4,8", new_items=new, among="known", top=5))
+    known = rows(hs.recommend(str(run), history="2,4,8", count=5))
+    beside = rows(hs.recommend(str(run), history="2,4,8", new_items=new, among="known", count=5))
     assert [row["item"] for row in known] == [row["item"] for row in beside]
     assert np.allclose([row["score"] for row in known], [row["score"] for row in beside], atol=1e-4)
 
@@ -117,7 +117,7 @@ def test_new_items_go_to_those_whom_such_items_suit(run: Path, shop: Path) -> No
 def test_items_of_the_table_without_events_are_recommended_when_asked_for(run: Path) -> None:
     listed = rows(hs.recommend(str(run), history="3,5", all_items=True, among="new"))
     assert [row["title"] for row in listed] == ["Shelf warmer"]
-    seen = rows(hs.recommend(str(run), history="3,shelf", all_items=True, top=100))
+    seen = rows(hs.recommend(str(run), history="3,shelf", all_items=True, count=100))
     assert "shelf" not in {row["item"] for row in seen}
 
 
@@ -125,7 +125,7 @@ def test_a_run_goes_on_with_its_table_and_its_size(run: Path, shop: Path, tmp_pa
     out = tmp_path / "on"
     events = str(shop / "events.csv")
     hs.pretrain(events, out=str(out), encoder=str(run), budget="2steps", tracker="none")
-    assert rows(hs.recommend(str(out), history="4", top=1))[0]["title"].startswith("Thing")  # type: ignore[attr-defined]
+    assert rows(hs.recommend(str(out), history="4", count=1))[0]["title"].startswith("Thing")  # type: ignore[attr-defined]
 
 
 def test_where_nothing_can_be_learned_it_is_said(run: Path, shop: Path, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_an_untrained_network_leaves_the_lists_to_an_alternative(
     assert all(one["kind"] != "blend" for one in result["candidates"])
     page = (tmp_path / "run" / "report.html").read_text()
     assert f"ranks by {result['served']} alone" in page
-    listed = hs.recommend(out, history="i4,i5", top=3)
+    listed = hs.recommend(out, history="i4,i5", count=3)
     assert "as the network did not improve on it" in str(listed)
     again = hs.pretrain(str(bought), out=out, budget="1steps", tracker="none", overwrite=True)
     assert again.finished, "what evaluate writes is no foreign file"

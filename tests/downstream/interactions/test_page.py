@@ -108,7 +108,7 @@ def test_sessions_are_ranked_item_by_item(tmp_path: Path) -> None:
     best = max(one["NDCG@10"] for one in found["candidates"] if one["kind"] == "alternative")
     assert best > 0.9  # each next item follows from the last one
     assert "Some sessions" in Path(out).read_text()
-    listed = hs.recommend(str(tmp_path / "run"), user="u7", top=2)
+    listed = hs.recommend(str(tmp_path / "run"), user="u7", count=2)
     assert listed.to_dict()["recommendations"][0]["user"] == "u7#4"
     assert "u7#4 is the latest of 4 sessions of this user" in str(listed)
 

@@ -104,7 +104,7 @@ def test_users_of_a_file_keep_items_that_the_thresholds_of_training_leave_out(
     )
     asked = tmp_path / "asked.csv"
     asked.write_text("user_id,item_id,timestamp\na,i4,1\na,i5,2\nb,i9,1\n")
-    rows = run.recommend(users=str(asked), top=2).to_dict()["recommendations"]
+    rows = run.recommend(users=str(asked), count=2).to_dict()["recommendations"]
     assert [row["user"] for row in rows] == ["a", "a", "b", "b"]
 
 

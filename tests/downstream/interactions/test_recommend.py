@@ -32,12 +32,12 @@ def items(found: object, user: str | None = None) -> list[str]:
 
 
 def test_a_new_user_has_a_list_at_once_without_what_is_seen(run: Path) -> None:
-    found = hs.recommend(str(run), history=["i3,i4", "i5"], top=5)
+    found = hs.recommend(str(run), history=["i3,i4", "i5"], count=5)
     listed = items(found)
     assert len(listed) == len(set(listed)) == 5
     assert listed[0] == "i6"
     assert not {"i3", "i4", "i5"} & {*listed}
-    every = items(hs.recommend(str(run), history="i3,i4,i5", seen="keep", top=100))
+    every = items(hs.recommend(str(run), history="i3,i4,i5", seen="keep", count=100))
     assert len(every) == 30
 
 
@@ -56,15 +56,15 @@ def test_lists_of_items_allow_and_deny(run: Path, tmp_path: Path) -> None:
 
 
 def test_reasons_are_the_items_without_which_it_would_score_less(run: Path) -> None:
-    rows = hs.recommend(str(run), history="i20,i4,i5", top=1, reasons=True).to_dict()
+    rows = hs.recommend(str(run), history="i20,i4,i5", count=1, reasons=True).to_dict()
     assert rows["recommendations"][0]["item"] == "i6"
     assert "i5" in rows["recommendations"][0]["reasons"]
 
 
 def test_users_of_the_sources_and_of_a_file(run: Path, bought: Path, tmp_path: Path) -> None:
-    one = hs.recommend(str(run), user="u7", top=3)
+    one = hs.recommend(str(run), user="u7", count=3)
     out = tmp_path / "all.jsonl"
-    hs.recommend(str(run), users=str(bought), top=3, out=str(out))
+    hs.recommend(str(run), users=str(bought), count=3, out=str(out))
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(rows) == 3 * 240
     assert [row["item"] for row in rows if row["user"] == "u7"] == items(one)
@@ -82,8 +82,8 @@ def test_whom_it_is_for_is_named_once(run: Path) -> None:
 def test_unknown_items_of_a_history_are_told(run: Path) -> None:
     with pytest.raises(HeadstartError, match="none of the items of"):
         hs.recommend(str(run), history="zzz")
-    assert items(hs.recommend(str(run), history=" i4 , i5", top=1)) == ["i6"]
-    found = hs.recommend(str(run), history="i4,no such item,i5", top=1)
+    assert items(hs.recommend(str(run), history=" i4 , i5", count=1)) == ["i6"]
+    found = hs.recommend(str(run), history="i4,no such item,i5", count=1)
     assert items(found) == ["i6"]
     assert "1 item of the histories, 'no such item', is not in the catalogue" in str(found)
 
@@ -98,8 +98,8 @@ def test_what_stands_beside_the_network_ranks_with_it(run: Path, tmp_path: Path)
         {"name": "lagged Markov mix", "settings": {"recency": 0.3}, "weight": 0.5},
     ]
     (copy / "ranking.json").write_text(json.dumps({"parts": parts}))
-    both = hs.recommend(str(copy), history="i4,i5", top=5)
-    alone = hs.recommend(str(copy), history="i4,i5", top=5, by="network")
+    both = hs.recommend(str(copy), history="i4,i5", count=5)
+    alone = hs.recommend(str(copy), history="i4,i5", count=5, by="network")
     assert items(both)[0] == items(alone)[0] == "i6"
     scores = [each.to_dict()["recommendations"][0]["score"] for each in (both, alone)]
     assert scores[0] != scores[1]
@@ -119,10 +119,10 @@ def test_an_alternative_ranks_alone_where_the_network_adds_nothing(
     shutil.copytree(run, copy)
     part = {"name": "lagged Markov mix", "settings": {"recency": 0.3}, "weight": 1.0}
     (copy / "ranking.json").write_text(json.dumps({"parts": [part]}))
-    found = hs.recommend(str(copy), history="i4,i5", top=5)
+    found = hs.recommend(str(copy), history="i4,i5", count=5)
     assert "lagged Markov mix ranks, as the network did not improve on it" in str(found)
     assert items(found)[0] == "i6"
-    network = hs.recommend(str(copy), history="i4,i5", top=5, by="network")
+    network = hs.recommend(str(copy), history="i4,i5", count=5, by="network")
     assert "lagged Markov mix" not in str(network)
     with pytest.raises(HeadstartError, match="adds nothing to lagged Markov mix"):
         hs.recommend(str(copy), history="i4,i5", by="both")
@@ -131,12 +131,12 @@ def test_an_alternative_ranks_alone_where_the_network_adds_nothing(
 def test_a_file_of_names_is_looked_up_in_the_sources_of_the_run(run: Path, tmp_path: Path) -> None:
     names = tmp_path / "names.txt"
     names.write_text("user_id\nu7\nu9\nnobody\n")
-    found = hs.recommend(str(run), users=str(names), top=3)
-    assert items(found, "u7") == items(hs.recommend(str(run), user="u7", top=3))
+    found = hs.recommend(str(run), users=str(names), count=3)
+    assert items(found, "u7") == items(hs.recommend(str(run), user="u7", count=3))
     assert len(items(found, "u9")) == 3
     assert "1 user, 'nobody', is not in the sources of the run" in str(found)
-    assert items(hs.recommend(str(run), users=["u7", "u9"], top=3)) == items(found)
-    only = hs.recommend(str(run), history="i4,i5", allow=["i6", "i9"], deny=["i9"], top=5)
+    assert items(hs.recommend(str(run), users=["u7", "u9"], count=3)) == items(found)
+    only = hs.recommend(str(run), history="i4,i5", allow=["i6", "i9"], deny=["i9"], count=5)
     assert items(only) == ["i6"]
     names.write_text("nobody\n")
     with pytest.raises(HeadstartError, match="no user 'nobody'"):
@@ -156,8 +156,8 @@ def test_users_of_a_file_with_sessions_have_their_latest_one(tmp_path: Path) -> 
     out = str(tmp_path / "run")
     options = {"interactions": {"hold_out": "session", "seen": "keep"}}
     hs.pretrain(str(file), out=out, budget="2steps", tracker="none", modality_options=options)
-    every = hs.recommend(out, users=str(file), top=9).to_dict()["recommendations"]
-    alone = hs.recommend(out, user="u7", top=9).to_dict()["recommendations"]
+    every = hs.recommend(out, users=str(file), count=9).to_dict()["recommendations"]
+    alone = hs.recommend(out, user="u7", count=9).to_dict()["recommendations"]
     assert [row["item"] for row in every if row["user"].startswith("u7#")] == [
         row["item"] for row in alone
     ]
@@ -166,11 +166,11 @@ def test_users_of_a_file_with_sessions_have_their_latest_one(tmp_path: Path) -> 
 def test_unknown_lines_of_lists_are_named_and_a_pipe_is_no_list(run: Path, tmp_path: Path) -> None:
     deny = tmp_path / "deny.txt"
     deny.write_text('"i6"\nfoo\n')
-    found = hs.recommend(str(run), history="i4,i5", deny=str(deny), top=3)
+    found = hs.recommend(str(run), history="i4,i5", deny=str(deny), count=3)
     assert "i6" not in items(found)
     assert "1 item, 'foo', is not in the catalogue of the run" in str(found)
     deny.write_text("foo\nbar\n")
-    assert items(hs.recommend(str(run), history="i4,i5", deny=str(deny), top=1)) == ["i6"]
+    assert items(hs.recommend(str(run), history="i4,i5", deny=str(deny), count=1)) == ["i6"]
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(HeadstartError, match="is no file"):
@@ -180,7 +180,7 @@ def test_unknown_lines_of_lists_are_named_and_a_pipe_is_no_list(run: Path, tmp_p
 def test_whom_nothing_is_known_of_is_said(run: Path, tmp_path: Path) -> None:
     users = tmp_path / "users.csv"
     users.write_text("user_id,item_id,timestamp\nx,zzz,1\ny,i4,1\n")
-    found = hs.recommend(str(run), users=str(users), top=2)
+    found = hs.recommend(str(run), users=str(users), count=2)
     assert "1 user, 'x', is as new: no item of theirs is known" in str(found)
 
 
@@ -200,7 +200,7 @@ def test_what_is_typed_is_an_id_or_a_title_as_a_whole() -> None:
 
 
 def test_reasons_are_different_items(run: Path) -> None:
-    found = hs.recommend(str(run), history="i5,i4,i5,i4,i5", top=3, reasons=True).to_dict()
+    found = hs.recommend(str(run), history="i5,i4,i5,i4,i5", count=3, reasons=True).to_dict()
     for row in found["recommendations"]:
         assert len(set(row["reasons"])) == len(row["reasons"])
 
@@ -215,7 +215,7 @@ def test_a_list_of_different_items_takes_one_of_each_kind() -> None:
 
 def test_a_user_who_has_had_everything_is_named(run: Path) -> None:
     every = ",".join(f"i{number}" for number in range(30))
-    found = hs.recommend(str(run), history=every, top=3, reasons=True)
+    found = hs.recommend(str(run), history=every, count=3, reasons=True)
     assert items(found) == []
     assert "new user: no item is left to recommend" in str(found)
 
@@ -223,6 +223,6 @@ def test_a_user_who_has_had_everything_is_named(run: Path) -> None:
 def test_rows_of_a_file_of_users_that_are_set_aside_are_said(run: Path, tmp_path: Path) -> None:
     path = tmp_path / "users.csv"
     path.write_text("user_id,item_id,timestamp\na,i4,1\na,i5,2\na,i6,\n")
-    found = hs.recommend(str(run), users=str(path), top=1)
+    found = hs.recommend(str(run), users=str(path), count=1)
     assert items(found) == ["i6"]
     assert "it has no time, and others have one" in str(found)

@@ -158,7 +158,7 @@ def test_a_run_keeps_both_options_and_is_judged_with_them(tmp_path):
         modality_options={"interactions": {"positions": "end"}},
         budget="3steps",
     )
-    rows = run.recommend(history=["1", "2"], top=3).to_dict()["recommendations"]
+    rows = run.recommend(history=["1", "2"], count=3).to_dict()["recommendations"]
     assert len(rows) == 3
     batch = open_processor(tmp_path / "run" / "encoder").collate(
         Dataset.from_dict({"id": ["a"], "items": [["1", "2"]]}), 8

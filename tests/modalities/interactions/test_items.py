@@ -101,3 +101,16 @@ def test_two_views_are_of_two_kinds_and_an_unknown_kind_is_refused() -> None:
     assert not same.any()
     with pytest.raises(HeadstartError, match=r"did you mean 'crop'"):
         check_views("crops")
+
+
+def test_of_a_row_with_several_sequences_the_longest_is_shown() -> None:
+    processor = ItemProcessor.fitted(RECORDS)
+    batch = {
+        "input_ids": torch.tensor([[3, 4, 3, 5, 4, PAD, PAD, PAD, PAD]]),
+        "mask": torch.tensor([[True] * 5 + [False] * 4]),
+        "segments": torch.tensor([[1, 2, 2, 2, 3, 1, 1, 1, 1]]),
+    }
+    targets = torch.tensor([[4, 3, 5, -100, -100, -100, -100, -100, -100]])
+    shown = processor.show(batch, {**batch, "targets": targets}, {}).records
+    assert [piece[0] for piece in shown[0][0]["pieces"]] == ["y", "x", "z"]
+    assert [piece[2] for piece in shown[0][1]["pieces"]] == ["x", "z", ""]

@@ -141,10 +141,10 @@ def recommend(
         scores = ranker.scores(histories)
         if not allowed.all():
             scores[:, ~allowed] = -np.inf
-        pool = plan.top if plan.diversity == 0 else max(_POOL, plan.top)
+        pool = plan.count if plan.diversity == 0 else max(_POOL, plan.count)
         pools = top(scores, None if keep_seen else histories, pool)
         for user, history, row, found in zip(some, histories, scores, pools, strict=True):
-            best = _best(row, found[found >= 0], plan.top, plan.diversity, vectors)
+            best = _best(row, found[found >= 0], plan.count, plan.diversity, vectors)
             without += [] if len(best) else [user.name]
             why = reasons_of(ranker, history, best) if plan.reasons else None
             rows += _listed(user.name, best, row, why, catalogue)

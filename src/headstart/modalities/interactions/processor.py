@@ -221,9 +221,17 @@ class ItemProcessor(TokenProcessor):
         return self.batch_of([row if len(row) else ItemRow([UNKNOWN]) for row in rows])
 
     def show(self, batch: Batch, corrupted: Batch, views: Mapping[str, Tensor]) -> Words:
-        """Return the sequences as items, and below each the network's input and targets."""
+        """Return the sequences as items, and below each the network's input and targets.
+
+        Of several sequences in a row the longest is shown.
+        """
         from headstart.modalities.tokens.preview import sequences_in
 
+        if "segments" in batch:
+            mask = _longest(batch)
+            batch = {**batch, "mask": mask}
+            if corrupted.get("mask", mask).shape == mask.shape:
+                corrupted = {**corrupted, "mask": mask}
         return Words(sequences_in(batch, corrupted, self.spell, MASK, UNKNOWN))
 
     def spell(self, numbers: Sequence[int]) -> str:
@@ -271,3 +279,11 @@ class ItemProcessor(TokenProcessor):
         found = cls(names, counts, ItemTable.load(folder), **about)
         found.trained = Trained.load(folder)
         return found
+
+
+def _longest(batch: Batch) -> Tensor:
+    """Return the mask (B,T) of the longest sequence of each row alone."""
+    segments, mask = batch["segments"], batch["mask"]
+    apart = -1 - torch.arange(mask.shape[1], device=mask.device)  # padding is no sequence
+    longest = segments.where(mask, apart).mode(1, keepdim=True).values
+    return mask & (segments == longest)

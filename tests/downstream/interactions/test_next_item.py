@@ -75,9 +75,9 @@ def test_it_is_said_where_an_alternative_serves_alone() -> None:
     ours = candidate("pre-trained", [2] * 100, "network", 0.5)
     other = candidate("mix", [1] * 100, "alternative", 0.9)
     result = replace(found(ours, other), served="mix")
-    assert "adds nothing to mix, which `headstart recommend` ranks by" in result.verdict
+    assert "does not improve on mix, by which `headstart recommend` ranks" in result.verdict
     assert result.to_dict()["served"] == "mix"
-    assert "adds nothing" not in replace(result, served="pre-trained").verdict
+    assert "improve" not in replace(result, served="pre-trained").verdict
 
 
 def test_the_run_is_judged_by_what_it_never_saw_and_beats_its_own_start(

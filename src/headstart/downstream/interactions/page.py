@@ -116,8 +116,8 @@ def _advice(found: NextItem) -> str:
         )
     if found.served not in ("", found.network.name):
         return (
-            f"`headstart recommend` ranks by {found.served} alone, as the network adds nothing to "
-            "it by what validates. Pre-train for longer; `--by network` ranks by the network."
+            f"`headstart recommend` ranks by {found.served} alone, as the network does not improve "
+            "on it on what validates. Pre-train for longer; `--by network` ranks by the network."
         )
     if found.sign < 0:
         return (
@@ -252,7 +252,7 @@ def _figures(found: NextItem) -> Markup:
 def _figure(value: Estimate) -> Markup:
     """Return a mean with half the width of its interval."""
     half = (value.high - value.low) / 2
-    return Markup(f"{value.mean:.4f} {tag('span', f'± {half:.4f}', class_='small')}")
+    return Markup(f"{value.mean:.4f} {tag('div', f'± {half:.4f}', class_='small')}")
 
 
 def _samples(found: NextItem) -> Markup:

@@ -191,8 +191,8 @@ class NextItem(Result):
             )
         elif self.served not in ("", self.network.name):
             said += (
-                f"\nBy what validates the network adds nothing to {self.served}, which `headstart "
-                "recommend` ranks by."
+                f"\nOn what validates the network does not improve on {self.served}, by which "
+                "`headstart recommend` ranks."
             )
         for one in self.candidates:
             if one.kind == "other":

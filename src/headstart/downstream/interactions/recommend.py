@@ -228,8 +228,8 @@ def _ranker(
     if network not in both.rankers:
         if plan.by == "both":
             raise HeadstartError(
-                f"{run.folder}: the network did not improve on {both.name} where `evaluate` chose, so "
-                "they are not blended; leave out --by both, or give --by network."
+                f"{run.folder}: the network did not improve on {both.name} where `evaluate` chose, "
+                "so they are not blended; leave out --by both, or give --by network."
             )
         notes.append(
             f"{both.name} ranks, as the network did not improve on it where `evaluate` chose; "

@@ -27,12 +27,14 @@ from headstart.downstream.interactions.ranked import RankedCandidate
 from headstart.downstream.interactions.split import Division, divided
 from headstart.encoders.opening import OpenedEncoder
 from headstart.evaluation.background import pretraining_records
+from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.ranking import difference
 from headstart.evaluation.ranking import measured as estimated
 from headstart.modalities.interactions.options import InteractionOptions
 from headstart.modalities.interactions.processor import ItemProcessor
 from headstart.modalities.interactions.rankers import Ranker
 from headstart.modalities.interactions.rankers.blend import blended
+from headstart.modalities.interactions.rankers.slit import Slit
 from headstart.modalities.interactions.rankers.tuning import Validation
 from headstart.run import RunFolder
 
@@ -59,20 +61,33 @@ class Table:
     def __init__(self, parts: Division) -> None:
         self._parts = parts
         self._bar: RankedCandidate | None = None
+        self._linear: RankedCandidate | None = None
+        # Where a user has several tested items, users are resampled.
+        users = parts.testing.users
+        self._groups = None if len(parts.users) == len(users) else users
 
     def row(self, ranker: Ranker, kind: str, seconds: float) -> float:
         """Test a ranker and print it; return its NDCG@10."""
         found = measured(ranker, kind, self._parts, keep_seen=False)
         self._bar = self._bar or found
-        each = estimated(found.ranks, 0)
-        ndcg, gap = each["NDCG@10"], difference(found.ranks, self._bar.ranks, 0)
+        self._linear = found if found.name == Slit.name else self._linear
+        each = estimated(found.ranks, 0, groups=self._groups)
+        ndcg, gap = each["NDCG@10"], self._over(found, self._bar)
         print(
             f"{kind:13}{found.name[:44]:46}{found.validation:.4f}  {ndcg.mean:.4f} "
             f"[{ndcg.low:.4f}, {ndcg.high:.4f}]  {each['HR@10'].mean:.4f}"
             f"{seconds:7.0f} s  {gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]",
             flush=True,
         )
+        if kind != "alternative" and self._linear is not None:
+            over = self._over(found, self._linear)
+            print(
+                f"{'':13}over SLIT {over.mean:+.4f} [{over.low:+.4f}, {over.high:+.4f}]", flush=True
+            )
         return float(ndcg.mean)
+
+    def _over(self, one: RankedCandidate, other: RankedCandidate) -> Estimate:
+        return difference(one.ranks, other.ranks, 0, groups=self._groups)
 
 
 def opened(out: Path) -> tuple[Any, Division]:

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 #: Least seconds in which the alternatives are tuned by default; else as long as the pre-training.
 TUNED = 120.0
+#: Fewest users from which figures say something.
+FEWEST = 30
 #: Share of tested items at the time of the one before from which it is said.
 _TIED = 0.01
 
@@ -212,6 +214,16 @@ def _remarks(parts: Division, options: InteractionOptions, chosen: NextItemOptio
     """Return what a reader of the figures should know."""
     found = []
     items = parts.testing.items
+    if len(parts.users) < FEWEST:
+        found.append(
+            f"Only {len(parts.users):,} {parts.unit} are tested, so that the figures say little; "
+            "give more records, or another interactions.hold_out."
+        )
+    elif options.hold_out == "time":
+        found.append(
+            f"{len(parts.users):,} of {len(parts.train):,} users are tested: those who took an "
+            "item in the latest tenth of the events, and one before it."
+        )
     never = int((items == NEVER).sum())
     if never:
         found.append(

@@ -204,7 +204,7 @@ class Modality(ABC):
             HeadstartError: there is none.
         """
         known = audit.reasons.copy()
-        found = self.readable(records, processor.first, audit)
+        found = self.readable(records, processor and processor.first, audit)
         if len(found) or not len(records):
             return found
         (reason, count), *_ = (audit.reasons - known).most_common(1)

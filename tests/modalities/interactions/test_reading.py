@@ -238,3 +238,44 @@ def test_the_order_of_a_file_without_times_is_said(tmp_path: Path) -> None:
     path.write_text("customer,sku,ordered_at\na,1,2024-05-02\na,2,2024-05-01\n")
     records = InteractionsModality().read([str(path)], SourceOptions(), Audit())
     assert records["items"][0] == ["2", "1"]
+
+
+def test_users_in_several_files_are_one_and_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user_id,item_id,timestamp\nu,1,1\nv,2,1\n")
+    (tmp_path / "b.csv").write_text("user_id,item_id,timestamp\nu,3,2\nw,2,1\n")
+    audit = Audit()
+    records = InteractionsModality().read([str(tmp_path)], SourceOptions(), audit)
+    assert dict(zip(records["id"], records["items"], strict=True))["u"] == ["1", "3"]
+    (said,) = [note for note in audit.notes if "several files" in note]
+    assert said.startswith("1 user has events in several files, such as 'u' in ")
+    assert "a.csv and " in said
+
+
+def test_a_saved_data_set_is_read(tmp_path: Path) -> None:
+    events = {"user_id": [1, 1, 2], "item_id": [7, 8, 7], "timestamp": [2.0, 1.0, 1.0]}
+    Dataset.from_dict(events).save_to_disk(tmp_path / "saved")
+    records = InteractionsModality().read([str(tmp_path / "saved")], SourceOptions(), Audit())
+    assert records["items"][:] == [["8", "7"], ["7"]]
+
+
+def test_a_history_of_a_million_events_is_one_record(tmp_path: Path) -> None:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    count = 1_000_000
+    rng = np.random.default_rng(0)
+    table = pa.table(
+        {
+            "user_id": pa.array(["one"] * count + ["two"] * 3),
+            "item_id": pa.array(np.append(rng.integers(50, size=count), [1, 2, 3])),
+            "timestamp": pa.array(np.append(rng.permutation(count), [1, 2, 3])),
+        }
+    )
+    pq.write_table(table, tmp_path / "events.parquet")
+    audit = Audit()
+    options = InteractionOptions(repeats="keep")
+    modality = InteractionsModality(options)
+    records = modality.read([str(tmp_path / "events.parquet")], SourceOptions(), audit)
+    assert [len(items) for items in records["items"]] == [count, 3]
+    assert len(modality.trained_on(records)["items"][0]) == count - 2

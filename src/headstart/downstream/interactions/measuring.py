@@ -114,11 +114,16 @@ def by_popularity(amounts: np.ndarray, counts: np.ndarray) -> list[tuple[float, 
     return [(float(end), float(share[end - 1])) for end in ends]
 
 
-def worth_of_order(network: NetworkRanker, parts: Division, seed: int, keep_seen: bool) -> Order:
+def worth_of_order(
+    network: NetworkRanker, best: Ranker, parts: Division, seed: int, keep_seen: bool
+) -> Order:
     """Return the NDCG@10 of the network on histories as they are and shuffled.
 
     Where both are alike, the network uses which items a user had and not when. Of a longer history
     the items that the network reads are shuffled, so that it reads the same ones.
+
+    Args:
+        best: an alternative, to see how much of the gain over it is order.
     """
     rng = np.random.default_rng(derive(seed, "order"))
     testing = parts.testing
@@ -132,14 +137,25 @@ def worth_of_order(network: NetworkRanker, parts: Division, seed: int, keep_seen
     if isinstance(some, TimedHistories):  # the times stay: only the items change places
         shuffled = TimedHistories(shuffled, some.times)
     items, groups = testing.items[chosen], np.unique(testing.users[chosen], return_inverse=True)[1]
-    both = [
-        ranks_of(network.scores, each, items, parts.train.count, keep_seen)
-        for each in (some, shuffled)
-    ]
+
+    def ranked(ranker: Ranker) -> list[np.ndarray]:
+        count = parts.train.count
+        return [ranks_of(ranker.scores, each, items, count, keep_seen) for each in (some, shuffled)]
+
+    both = ranked(network)
     as_is, without = (
         averaged(ndcg(found, CUT)[None], seed, groups).estimate().mean for found in both
     )
-    return Order(as_is, without, len(chosen), difference(both[0], both[1], seed, groups=groups))
+    theirs = [float(ndcg(found, CUT).mean()) for found in ranked(best)]
+    return Order(
+        as_is,
+        without,
+        len(chosen),
+        difference(both[0], both[1], seed, groups=groups),
+        best.name,
+        as_is - theirs[0],
+        without - theirs[1],
+    )
 
 
 def with_blends(later: Mapping[str, Ranker], ranker: Ranker) -> Ranker:

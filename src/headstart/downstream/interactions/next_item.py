@@ -111,13 +111,15 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
     candidates = [
         measured(each, kind, parts, keep_seen, with_blends(later, each)) for each, kind in compared
     ]
+    chosen_by = {each.name: each.validation for each in candidates}
+    strongest = max(others, key=lambda each: chosen_by[each.name])
     serving = together if together.rankers != (network,) else network
     at = next(each.ranks for each in candidates if each.name == serving.name)
     result = NextItem(
         candidates=candidates,
         users=len(parts.users),
         items=len(processor.names),
-        order=worth_of_order(network, parts, config.seed, keep_seen),
+        order=worth_of_order(network, strongest, parts, config.seed, keep_seen),
         seed=config.seed,
         groups=parts.testing.users,
         unit=parts.unit,

@@ -60,12 +60,17 @@ class Order(NamedTuple):
 
     Attributes:
         worth: the difference, paired.
+        beside: name of the alternative that validates best.
+        gain, without: by how much the network is better than it as they are, and shuffled.
     """
 
     as_is: float
     shuffled: float
     items: int
     worth: Estimate | None = None
+    beside: str = ""
+    gain: float = 0.0
+    without: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -211,6 +216,12 @@ class NextItem(Result):
         return (
             f"The order of the items is worth {worth:+.4f}{between} to the network{share} "
             f"(shuffled {self.order.shuffled:.4f}, {self.order.items:,} histories)."
+            + (
+                f" Over {self.order.beside} it gains {self.order.gain:+.4f} with it and "
+                f"{self.order.without:+.4f} without."
+                if self.order.beside
+                else ""
+            )
         )
 
     def __str__(self) -> str:

@@ -129,6 +129,7 @@ def events_of(table: pa.Table, audit: Audit, options: InteractionOptions) -> Eve
     whose, names, lengths = _one_each(found)
     user_names, users = _coded(whose)
     item_names, items = _coded(names)
+    _note_shared(users, user_names, found["id"], audit)
     times = np.asarray(found["time"], dtype=np.float64) if timed else None
     if lengths is not None:
         users = np.repeat(users, lengths)
@@ -246,6 +247,24 @@ def _coded(names: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     codes = [np.empty(0, np.int32), *(np.asarray(chunk.indices) for chunk in encoded.chunks)]
     known = encoded.chunk(0).dictionary if encoded.num_chunks else pa.array([], pa.string())
     return known, np.concatenate(codes)
+
+
+def _note_shared(users: np.ndarray, names: pa.Array, rows: pa.ChunkedArray, audit: Audit) -> None:
+    """Note users with rows in several files."""
+    files, codes = _coded(pc.replace_substring_regex(rows, r":\d+$", ""))
+    if len(files) < 2 or len(files) == len(rows):
+        return
+    pairs = np.unique(users.astype(np.int64) * len(files) + codes)
+    owners_of_pairs = pairs // len(files)
+    shared = np.flatnonzero(np.bincount(owners_of_pairs, minlength=len(names)) > 1)
+    if len(shared):
+        own = pairs[owners_of_pairs == shared[0]] % len(files)
+        where = " and ".join(files[int(code)].as_py() for code in own[:2])
+        have = "1 user has" if len(shared) == 1 else f"{len(shared):,} users have"
+        audit.notes.append(
+            f"{have} events in several files, such as {names[int(shared[0])].as_py()!r} in "
+            f"{where}: one name is one user, wherever it stands."
+        )
 
 
 def _valued(kept: np.ndarray, values: pa.ChunkedArray, least: float, audit: Audit) -> np.ndarray:

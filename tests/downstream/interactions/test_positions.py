@@ -17,6 +17,7 @@ from headstart.encoders.opening import create_encoder
 from headstart.errors import HeadstartError
 from headstart.modalities.interactions.processor import ItemProcessor
 from headstart.modalities.interactions.timed import TimedHistories
+from headstart.modalities.interactions.trained import Trained
 from headstart.objectives.causal import CausalModeling, CausalOptions
 
 LENGTH = 8
@@ -61,7 +62,7 @@ class ByLast:
 def test_a_network_with_its_items_in_another_order_ranks_ours():
     # Our items 0..4 are its 2, 0, 3, none, 1.
     theirs = ByLast()
-    other = OtherNetwork("other", theirs, np.array([2, 0, 3, -1, 1]))
+    other = OtherNetwork("other", theirs, np.array([2, 0, 3, -1, 1]), Trained())
     histories = TimedHistories([np.array([4, 3, 0])], [np.array([1.0, 2.0, 3.0])])
     found = other.scores(histories)
     assert theirs.given[0].tolist() == [1, 2]

@@ -39,14 +39,14 @@ def records(**items: str) -> Dataset:
 
 def test_digests_tell_whether_more_was_seen() -> None:
     trained = Trained().then(records(a="1 2 3", b="4 5"))
-    assert trained.beyond(records(a="1 2 3", b="4 5", new="6"), last=True) == (0, "")
-    assert trained.beyond(records(a="1 2", b="4 5"), last=True) == (1, "a")
-    assert trained.beyond(records(a="1 2 3"), last=True) == (1, ""), "a user is gone"
+    assert trained.beyond(records(a="1 2 3", b="4 5", new="6"), exact=True) == (0, "")
+    assert trained.beyond(records(a="1 2", b="4 5"), exact=True) == (1, "a")
+    assert trained.beyond(records(a="1 2 3"), exact=True) == (1, ""), "a user is gone"
     then = trained.then(records(a="1 2 3 7", b="4 5"))
-    assert then.newest == 2
-    assert then.beyond(records(a="1 2 3 7", b="4 5"), last=False) == (0, ""), "it saw less"
-    assert then.beyond(records(a="1 2", b="4 5"), last=False) == (1, "a")
-    assert then.beyond(records(c="9"), last=False) == (0, ""), "other users do not matter"
+    assert len(then.last) == 2
+    assert then.earlier.beyond(records(a="1 2 3 7", b="4 5")) == (0, ""), "it saw less"
+    assert then.earlier.beyond(records(a="1 2", b="4 5")) == (1, "a")
+    assert then.earlier.beyond(records(c="9")) == (0, ""), "other users do not matter"
 
 
 def test_a_start_that_saw_what_is_tested_is_refused(tmp_path: Path) -> None:
@@ -57,6 +57,10 @@ def test_a_start_that_saw_what_is_tested_is_refused(tmp_path: Path) -> None:
     hs.pretrain(source, out=out, encoder=every, settings=last, budget="1steps", tracker="none")
     with pytest.raises(HeadstartError, match="began from another one, whose training saw items"):
         hs.evaluate(out, alternatives_budget="1s")
+    fresh = str(tmp_path / "fresh")
+    hs.pretrain(source, out=fresh, settings=last, **SMALL)
+    with pytest.raises(HeadstartError, match="on was trained on items of 40 users"):
+        hs.evaluate(fresh, against=[out], alternatives_budget="1s")
 
 
 def test_going_on_with_the_same_records_is_judged(tmp_path: Path) -> None:

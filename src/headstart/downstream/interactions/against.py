@@ -14,6 +14,7 @@ from headstart.evaluation.protocols import OpenedRun
 from headstart.modalities.interactions.processor import ItemProcessor
 from headstart.modalities.interactions.rankers.tuning import KINDS
 from headstart.modalities.interactions.timed import TimedHistories
+from headstart.modalities.interactions.trained import Trained
 from headstart.run import RunFolder
 
 #: Options that do not change which items are held out.
@@ -26,10 +27,16 @@ class OtherNetwork:
     Args:
         order: (I,) the number that each item of our catalogue has in its own; -1 for one that it
             lacks, which it never recommends.
+
+    Attributes:
+        trained: what it was trained on.
     """
 
-    def __init__(self, name: str, network: NetworkRanker, order: np.ndarray) -> None:
+    def __init__(
+        self, name: str, network: NetworkRanker, order: np.ndarray, trained: Trained
+    ) -> None:
         self.name, self._network, self._order = name, network, order
+        self.trained = trained
         self.settings: Mapping[str, Any] = network.settings
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
@@ -87,4 +94,4 @@ def _other(
     if lacking := int((order < 0).sum()):
         notes.append(f"{name} lacks {lacking:,} of the {len(order):,} items, and recommends none.")
     taken = {network.name, *(kind.name for kind in KINDS)}
-    return OtherNetwork(f"./{name}" if name in taken else name, network, order)
+    return OtherNetwork(f"./{name}" if name in taken else name, network, order, theirs.trained)

@@ -31,7 +31,7 @@ from headstart.downstream.interactions.page import write_page
 from headstart.downstream.interactions.ranked import NextItem
 from headstart.downstream.interactions.sample_users import sample_users
 from headstart.downstream.interactions.split import NEVER, Division, divided
-from headstart.downstream.interactions.unseen import refuse_seen
+from headstart.downstream.interactions.unseen import refuse_other, refuse_seen
 from headstart.errors import HeadstartError
 from headstart.evaluation.background import pretraining_records
 from headstart.evaluation.protocols import OpenedRun, Protocol
@@ -90,6 +90,8 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> NextItem:
     where = config.test or config.train or "the sources of the run"
     seen = opened.modality.trained_on(records)
     refuse_seen(processor.trained, seen, where, notes)
+    for other in networks:
+        refuse_other(other.trained, seen, other.name)
     keep_seen = options.seen == "keep"
     opened.say(f"ranking all {len(processor.names):,} items for {len(parts.users):,} {parts.unit}")
     others = tuned(parts, _seconds(opened.run, config), keep_seen, opened.say, notes)
@@ -174,7 +176,7 @@ def _seconds(run: RunFolder, config: EvaluateConfig) -> float:
 
 def _left_out(trained: Trained, records: Dataset) -> str:
     """Return what the network alone did without: sequences for its validation loss."""
-    left = len(records) - trained.newest
+    left = len(records) - len(trained.last)
     if not trained or left <= 0:
         return ""
     return f"; the network alone did without {left:,} sequences, for its validation loss"

@@ -36,13 +36,8 @@ class Trained:
     def __init__(self, rows: np.ndarray | None = None) -> None:
         self.rows = np.empty(0, _ROW) if rows is None else rows
 
-    def __bool__(self) -> bool:
-        return len(self.rows) > 0
-
-    @property
-    def newest(self) -> int:
-        """The number of sequences of the last training."""
-        return int((self.rows["training"] == self.rows["training"].max()).sum()) if self else 0
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def then(self, records: Dataset) -> Trained:
         """Return these and a training on the records."""
@@ -52,27 +47,34 @@ class Trained:
         ]
         return Trained(np.concatenate([self.rows, np.array(found, _ROW)]))
 
-    def beyond(self, records: Dataset, *, last: bool) -> tuple[int, str]:
+    @property
+    def earlier(self) -> Trained:
+        """All trainings but the last one."""
+        return Trained(self.rows[self.rows["training"] < self.rows["training"].max(initial=0)])
+
+    @property
+    def last(self) -> Trained:
+        """The last training alone."""
+        return Trained(self.rows[self.rows["training"] == self.rows["training"].max(initial=0)])
+
+    def beyond(self, records: Dataset, *, exact: bool = False) -> tuple[int, str]:
         """Return how many users had something in a training that records lack, and one's name.
 
         Args:
             records: what training may see of the users; items after these are held out.
-            last: look at the last training, whose users must all be there and have the same items;
-                otherwise at those before it, of whose users others may be unknown.
+            exact: whether all users must be there with the same items; otherwise training may have
+                seen less of a user, and others.
         """
-        if not self:
-            return 0, ""
-        newest = self.rows["training"] == self.rows["training"].max()
-        rows = self.rows[newest if last else ~newest]
+        rows = self.rows
         known = {digest([user]): (user, items) for user, items in _each(records)}
         wrong, example = 0, ""
         for user, length, items in zip(
             rows["user"].tolist(), rows["length"].tolist(), rows["items"].tolist(), strict=True
         ):
             name, own = known.get(user, ("", []))
-            if not name and not last:
+            if not name and not exact:
                 continue
-            as_many = length == len(own) if last else length <= len(own)
+            as_many = length == len(own) if exact else length <= len(own)
             if not as_many or digest(own[:length]) != items:
                 wrong += 1
                 example = example or name

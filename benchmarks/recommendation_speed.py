@@ -41,8 +41,8 @@ LENGTH, WIDTH, LAYERS, HEADS = 50, 64, 2, 2
 ROWS, PREFIXES, WARM = 64, 256, 2
 FLOORS = {"packed": 4.0, "packed, shared negatives": 20.0}
 USUAL = "padded prefixes"
-#: Users whose second last item validates, and seconds of a turn of training.
-VALIDATED, TURN = 3000, 20.0
+#: Users whose second last item validates.
+VALIDATED = 3000
 
 
 def catalogue(name: str, folder: Path) -> tuple[Any, Any, Validation]:
@@ -196,8 +196,14 @@ def epochs(ways: Turns, seconds: float) -> bool:
     return good
 
 
-def until(ways: Turns, bounds: list[float], validation: Validation, seconds: float) -> None:
-    """Print the training time of each way until what validates reaches each bound."""
+def until(
+    ways: Turns, bounds: list[float], validation: Validation, seconds: float, each_turn: float
+) -> None:
+    """Print the training time of each way until what validates reaches each bound.
+
+    Args:
+        each_turn: seconds of training between two looks.
+    """
     began = time.monotonic()
     reached: dict[str, dict[float, float]] = {name: {} for name in ways}
     while time.monotonic() - began < seconds:
@@ -205,7 +211,7 @@ def until(ways: Turns, bounds: list[float], validation: Validation, seconds: flo
         if not left:
             break
         for name, (way, step) in left.items():
-            turn = sum(way.seconds) + TURN
+            turn = sum(way.seconds) + each_turn
             while sum(way.seconds) < turn:
                 step()
             found, spent = way.ndcg(validation), sum(way.seconds)
@@ -232,6 +238,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=ROWS, help="of 50 items, of a packed batch")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--to-ndcg", type=float, nargs="+", help="bounds of what validates")
+    parser.add_argument("--turn", type=float, default=4.0, help="seconds between two looks")
     parser.add_argument("--floors", action="store_true", help="end with 1 below 4x and 20x")
     options = parser.parse_args()
     announce(f"{options.set}: a causal network of items, {LAYERS} layers x {WIDTH}")
@@ -259,7 +266,7 @@ def main() -> None:
             way = Way(name, processor, chosen, count)
             ways[name] = way, partial(way.step, partial(next, batches), loss)
         if options.to_ndcg:
-            until(ways, sorted(options.to_ndcg), validation, options.seconds)
+            until(ways, sorted(options.to_ndcg), validation, options.seconds, options.turn)
         elif not epochs(ways, options.seconds) and options.floors:
             sys.exit(1)
 

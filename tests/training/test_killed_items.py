@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,9 @@ class Whole:
         ]
         self.events = folder / "events.csv"
         self.events.write_text("\n".join(["user_id,item_id,timestamp", *rows]) + "\n")
-        self.changes = {
-            "pretrain": self.pretrain("pretrain")[1],
-            "evaluate": self.evaluate("whole.html")[1],
-        }
+        changes = self.pretrain("pretrain")[1]
+        shutil.copytree(folder / "pretrain", folder / "judged")  # what is judged gains a file
+        self.changes = {"pretrain": changes, "evaluate": self.evaluate("whole.html")[1]}
 
     def pretrain(self, out: str, **options: Any) -> list[int]:
         out, below = str(self.folder / out), self.folder
@@ -45,7 +45,7 @@ class Whole:
         )
 
     def evaluate(self, out: str, **options: Any) -> list[int]:
-        run, out = str(self.folder / "pretrain"), str(self.folder / out)
+        run, out = str(self.folder / "judged"), str(self.folder / out)
         return self.kills.verb(
             "evaluate", run, below=self.folder, out=out, **{**EVALUATE, **options}
         )
@@ -68,7 +68,7 @@ def test_a_killed_pretraining_goes_on(moment: float, whole: Whole) -> None:
 
 @pytest.mark.parametrize("moment", [0.3, 0.98])
 def test_a_killed_evaluation_is_done_again(moment: float, whole: Whole) -> None:
-    ranking = whole.folder / "pretrain" / "ranking.json"
+    ranking = whole.folder / "judged" / "ranking.json"
     before = json.loads(ranking.read_text()) if ranking.exists() else None
     change = max(1, int(moment * whole.changes["evaluate"]))
     out = f"{change}.html"

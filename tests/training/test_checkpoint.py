@@ -12,7 +12,9 @@ import torch
 from tiny_objective import TinyObjective, run_tiny
 
 from headstart.errors import HeadstartError
+from headstart.files import DiskFull
 from headstart.training import checkpoint
+from headstart.training.checkpoint import write
 
 
 class Payload:
@@ -104,3 +106,15 @@ def test_only_the_newest_two_are_kept_and_broken_writes_are_swept(tmp_path: Path
     found = checkpoint.newest(folder)
     assert found is not None
     assert checkpoint.read(found) == {"step": 100}
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_checkpoint_is_named(tmp_path, monkeypatch):
+    """torch may find bytes missing before the system reports why."""
+
+    def stops(content, file):
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 16")
+
+    monkeypatch.setattr("torch.save", stops)
+    with pytest.raises(DiskFull, match="the disk is full"):
+        write({"step": 1}, tmp_path / "step-1.ckpt")
+    assert not [*tmp_path.iterdir()]

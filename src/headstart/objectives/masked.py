@@ -172,7 +172,7 @@ def last(batch: Batch, vocabulary: Vocabulary) -> Tensor:
     """Return (B,T) bool: the last ordinary token of each record of a row."""
     usual = ordinary(batch, vocabulary)
     segments = batch.get("segments", batch["mask"].long())
-    # How many ordinary tokens of the same record are at a position or after it.
+    # From the right: the record of the ordinary token that came last, 0 for none.
     found = torch.zeros_like(usual)
     after = torch.zeros_like(segments[:, 0])
     for column in reversed(range(usual.shape[1])):

@@ -214,8 +214,8 @@ class Alarms:
         if len(losses) < 2 * 5:
             return []
         start, now = median(losses[:5]), median(losses[-5:])
-        # While a queue of negatives is empty the loss is near 0; near 0 it may move by much.
-        limit = _DIVERGED * max([abs(start), 0.05, *(abs(value) for value in validation[:1])])
+        # While a queue of negatives is empty the loss is near 0.
+        limit = _DIVERGED * max([abs(start), *(abs(value) for value in validation[:1])])
         late = len(validation) > 1 and validation[-1] > 2 * limit
         if now <= limit and not late:
             return []

@@ -234,8 +234,8 @@ def test_of_new_items_is_said_what_was_not_read(run: Path, tmp_path: Path) -> No
     assert [row["item"] for row in rows(found)] == ["n0"]
     said = str(found)
     assert "1 new item, 'bare', is left out, as nothing is known" in said
-    assert "1 rows repeat the id" in said
-    assert "1 picture, 'gone.png', is no files" in said
+    assert "1 row repeats the id" in said
+    assert "1 picture, 'gone.png', is not inside its folder" in said
     assert "ranked by titles" in said
     table.write_text("item_id,title\nbare,\n")
     with pytest.raises(HeadstartError, match="nothing is known of any new item"):

@@ -110,7 +110,7 @@ def test_sessions_are_ranked_item_by_item(tmp_path: Path) -> None:
     assert "Some sessions" in Path(out).read_text()
     listed = hs.recommend(str(tmp_path / "run"), user="u7", count=2)
     assert listed.to_dict()["recommendations"][0]["user"] == "u7#4"
-    assert "u7#4 is the latest of 4 sessions of this user" in str(listed)
+    assert "1 session, 'u7#4', is the latest of each user" in str(listed)
 
 
 def test_options_that_are_not_used_are_said(

@@ -139,19 +139,24 @@ def _known(
         raise HeadstartError(f"{notes[-1]} Name the items with --history instead.")
     names = list(stream(records, "id"))
     index = {name: row for row, name in enumerate(names)}
-    rows, unknown = [], list[str]()
+    # Of a run that reads sessions the latest of a user is the one that goes on.
+    visits: dict[str, list[int]] = {}
+    for name in names:
+        user, mark, number = name.rpartition("#")
+        if mark and number.isdecimal():
+            visits.setdefault(user, []).append(int(number))
+    rows, unknown, latest = [], list[str](), list[str]()
     for each in wanted:
         user = name_of(each) or ""
-        if user not in index:
-            visits = [name for name in names if name.startswith(f"{user}#")]
-            numbers = [int(end) for name in visits if (end := name[len(user) + 1 :]).isdecimal()]
-            if numbers:  # the run reads sessions; the latest is the one that goes on
-                user = f"{user}#{max(numbers)}"
-                notes.append(f"{user} is the latest of {len(numbers):,} sessions of this user.")
+        if user not in index and user in visits:
+            user = f"{user}#{max(visits[user])}"
+            latest.append(user)
         if user in index:
             rows.append(index[user])
         else:
             unknown.append(user)
+    if latest:
+        notes.append(f"{listed(latest, 'session')} the latest of each user.")
     if not rows:
         raise HeadstartError(
             f"no user {unknown[0]!r} is in the sources of the run; name the items of a new one "

@@ -118,7 +118,8 @@ def catalogue_of(
         found_of = map_to_items(vectors, processor, table, new, readers)
     except HeadstartError as error:
         raise HeadstartError(f"{run.folder}: {error}") from None
-    if bare := [name for row, name in enumerate(new) if row not in {*found_of.rows.tolist()}]:
+    described = {*found_of.rows.tolist()}
+    if bare := [name for row, name in enumerate(new) if row not in described]:
         notes.append(f"{listed(bare, 'new item')} left out, as nothing is known of what they are.")
     new = [new[row] for row in found_of.rows]
     what = "1 new item is" if len(new) == 1 else f"{len(new):,} new items are"
@@ -133,12 +134,15 @@ def note_given(given: ItemTable, where: str, notes: list[str]) -> None:
     """Note what of a table of new items was not read."""
     said = []
     if given.doubles:
-        said.append(f"{given.doubles:,} rows repeat the id of an earlier one")
+        rows = "1 row repeats" if given.doubles == 1 else f"{given.doubles:,} rows repeat"
+        said.append(f"{rows} the id of an earlier one")
     if given.lost:
-        said.append(f"{listed(given.lost, 'picture')} no files inside its folder")
+        said.append(f"{listed(given.lost, 'picture')} not inside its folder")
     if given.audit.quarantined:
         (reason, count), *_ = given.audit.reasons.most_common(1)
-        said.append(f"{given.audit.quarantined:,} rows are set aside ({count:,}: {reason})")
+        rows = f"{given.audit.quarantined:,} rows are"
+        rows = "1 row is" if given.audit.quarantined == 1 else rows
+        said.append(f"{rows} set aside ({count:,}: {reason})")
     if said:
         notes.append(f"{where}: {'; '.join(said)}.")
 

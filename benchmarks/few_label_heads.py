@@ -2,7 +2,8 @@
 
 Each cell draws labels from the training records, the same for both; the others are its unlabeled
 records. Test labels count what is right, and nothing else. Intervals are Student's t over the
-draws. ``--refuse`` holds 15 of the 77 intents out as unknown and refuses at 5 %.
+draws. ``--refuse`` holds 15 of the 77 intents out as unknown and refuses at 5 %. ``--skewed`` thins
+the classes, the last one to a tenth, and draws labels as they come, in place of equally many.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,10 @@ from setting import announce, data, minilm
 
 #: Training and test records at most.
 MOST = (4000, 2000)
+#: Training and test pictures at most.
+PICTURES = {"train": 10_000, "test": 2000}
+#: Share of the rarest class that stays where classes are skewed.
+RAREST = 0.1
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def of_texts(which: str, kind: str) -> Features:
 
 
 def of_pictures(which: str, kind: str) -> Features:
-    """Return features of 10,000 training and 2,000 test pictures.
+    """Return features of :data:`PICTURES` training and test pictures.
 
     HOG with mean colours, EfficientNet-Lite0, or both side by side.
     """
@@ -145,7 +150,7 @@ def _pictures(which: str, part: str) -> tuple[Dataset, np.ndarray]:
             files.append(written.getvalue())
     else:
         found = np.load(data(which, "cifar10_jpeg.npz"), allow_pickle=False)
-        labels, most = found[f"{part}_labels"], {"train": 10_000, "test": 2000}[part]
+        labels, most = found[f"{part}_labels"], PICTURES[part]
         drawn = np.random.default_rng(0).permutation(len(labels))[:most]
         joined, offsets = found[f"{part}_jpeg"], found[f"{part}_offsets"]
         files = [joined[offsets[i] : offsets[i + 1]].tobytes() for i in drawn]
@@ -172,7 +177,23 @@ CELLS: dict[tuple[str, str], tuple[Callable[[str, str], Features], list[int]]] =
 }
 
 
-def measure(found: Features, labels: int, draws: int) -> list[tuple[float, float, str]]:
+def thinned(found: Features) -> Features:
+    """Return the same with classes that become rarer, in a random order, down to a tenth."""
+    generator = np.random.default_rng(0)
+    names = generator.permutation(np.unique(found.classes))
+    shares = dict(zip(names, np.geomspace(1, RAREST, len(names)), strict=True))
+    kept = [generator.random() < shares[one] for one in found.classes]
+    return replace(found, train=found.train[kept], classes=found.classes[kept])
+
+
+def as_they_come(classes: np.ndarray, labels: int, seed: int) -> np.ndarray:
+    """Return the indices of labels that are drawn whatever their classes."""
+    return np.random.default_rng(seed).permutation(len(classes))[:labels]
+
+
+def measure(
+    found: Features, labels: int, draws: int, skewed: bool = False
+) -> list[tuple[float, float, str]]:
     """Return the accuracy of logistic regression and of auto after each draw, and the choice."""
     from headstart.evaluation.draws import draw
     from headstart.evaluation.heads.auto import Auto
@@ -186,7 +207,8 @@ def measure(found: Features, labels: int, draws: int) -> list[tuple[float, float
     auto = Auto(found.train, names=names, blocks=found.blocks)
     rows = []
     for seed in range(draws if 0 < labels < len(found.classes) else 1):
-        drawn = draw(found.classes, labels, seed) if labels else np.zeros(0, np.int64)
+        drawing = as_they_come if skewed else draw
+        drawn = drawing(found.classes, labels, seed) if labels else np.zeros(0, np.int64)
         pair = found.train[drawn], found.classes[drawn]
         plain = np.nan
         if labels:
@@ -263,17 +285,23 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="*", help="instead of those of the cell")
     parser.add_argument("--cache", type=Path, help="a folder that keeps features")
     parser.add_argument("--refuse", action="store_true", help="also refuse unknown intents")
+    parser.add_argument("--pictures", type=int, help="training pictures, with all 10,000 tested")
+    parser.add_argument("--skewed", action="store_true", help="rare classes, labels as they come")
     options = parser.parse_args()
+    if options.pictures:
+        PICTURES.update(train=options.pictures, test=10_000)
     announce("Few labels: the head auto")
     for (which, kind), (make, counts) in CELLS.items():
         if not re.search(options.only, f"{which} {kind}"):
             continue
         found = cached(options.cache, which, kind, make)
+        if options.skewed:
+            found = thinned(found)
         if options.refuse and which == "banking77" and kind == "MiniLM":
             refuse(found, options.draws)
         for labels in counts if options.labels is None else options.labels:
             start = time.perf_counter()
-            rows = measure(found, labels, options.draws)
+            rows = measure(found, labels, options.draws, options.skewed)
             seconds = (time.perf_counter() - start) / len(rows)
             print(f"{which:13} {kind:12} {labels:6} {told(rows)}  {seconds:.0f} s", flush=True)
 

@@ -253,10 +253,14 @@ def spread_and_alone(
     parts = [digits(some[first]), digits(some[~first])]
     head = Classification(PixelsOnly.width, sorted(set(parts[0]["label"]))).eval()
     train, held = (LabeledRows(processor, part, head.targets(part), 16) for part in parts)
-    unlabeled = features_of(PixelsOnly(), unlabeled_rows(processor, digits(rest[:others]), 16))
+    unlabeled = features_of(
+        PixelsOnly(), unlabeled_rows(processor, digits(rest[:others]), 16), print
+    )
     frozen = FrozenHead(PixelsOnly(), head, train, held, 0, unlabeled.numpy(), **options)
     tested = digits(rest[others:])
-    features = features_of(PixelsOnly(), LabeledRows(processor, tested, head.targets(tested), 16))
+    features = features_of(
+        PixelsOnly(), LabeledRows(processor, tested, head.targets(tested), 16), print
+    )
     return head, frozen, features
 
 

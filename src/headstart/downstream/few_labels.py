@@ -105,7 +105,7 @@ def learn_from_few(
         for message in messages:
             log(message)
         some = remaining.select(even_indices(len(remaining), POOL))
-        others = features_of(encoder, unlabeled_rows(processor, some, length)).numpy()
+        others = features_of(encoder, unlabeled_rows(processor, some, length), log).numpy()
         of = f" of {len(remaining):,}" if len(some) < len(remaining) else ""
         log(f"{len(some):,}{of} unlabeled records are looked at.")
     rows = None if names is None else _rows(head, processor, names, length)

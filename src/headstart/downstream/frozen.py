@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.downstream.rows import by_size
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
-    from headstart.batch import Batch
+    from headstart.batch import Batch, Progress, Rows
     from headstart.downstream.rows import TargetRows
 
 _MOST, _BATCH = 20_000, 64
@@ -59,18 +60,35 @@ def pooled_features(
         HeadstartError: the encoder returns values that are not finite.
     """
     indices = even_indices(len(rows)) if indices is None else indices
+    return vectors_of(encoder, rows, indices), rows.targets[indices]
+
+
+def vectors_of(
+    encoder: Pooler, rows: Rows, indices: np.ndarray, progress: Progress | None = None
+) -> Tensor:
+    """Return pooled features (n,D) float32 of the rows at ``indices`` (n,).
+
+    Args:
+        encoder: set to evaluation mode.
+        progress: called with the number of rows done and that of all.
+
+    Raises:
+        HeadstartError: the encoder returns values that are not finite.
+    """
     encoder.eval()
-    found = []
+    vectors, done = torch.zeros(len(indices), encoder.width), 0
     with torch.no_grad():
-        for start in range(0, len(indices), _BATCH):
-            found.append(encoder.pool(rows.batch(indices[start : start + _BATCH], 0)).float())
-    features = torch.cat(found)
-    if not features.isfinite().all():
+        for positions, batch in by_size(rows, indices, _BATCH):
+            vectors[torch.from_numpy(positions)] = encoder.pool(batch).float()
+            done += len(positions)
+            if progress is not None:
+                progress(done, len(indices))
+    if not vectors.isfinite().all():
         raise HeadstartError(
             "the encoder returns values that are not finite: its training diverged; train it "
             "again with a lower learning rate."
         )
-    return features, rows.targets[indices]
+    return vectors
 
 
 def frozen_features(encoder: Pooler, rows: TargetRows) -> tuple[Tensor, Tensor]:

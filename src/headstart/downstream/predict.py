@@ -8,13 +8,16 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
+from headstart.batch import IGNORE
 from headstart.data.columns import check_names
 from headstart.data.store import stream
 from headstart.downstream import TASKS, Task
 from headstart.downstream.head import task_of
 from headstart.downstream.predictions import check_ending
+from headstart.downstream.rows import LabeledRows, by_size
 from headstart.encoders.opening import open_encoder, open_processor
 from headstart.errors import HeadstartError, shown
 from headstart.modalities.inline import inline_records
@@ -24,12 +27,16 @@ from headstart.stored import opening
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.batch import Batch
     from headstart.config import PredictConfig
     from headstart.data.audit import Audit
     from headstart.data.content import Content
     from headstart.data.ledger import Ledger
     from headstart.modalities import Modality
     from headstart.run import RunFolder
+
+#: Records among which those of like size are put into one batch.
+WINDOW = 256
 
 
 def open_head(run: RunFolder) -> Task:
@@ -120,17 +127,35 @@ def predict(
     encoder.eval()
     batch_size = min(batch_size, head.eval_batch_size)
 
+    # Where records are collated one by one, those of like size share a batch.
+    simple = type(head).collate is Task.collate
+    window = max(batch_size, WINDOW) if simple else batch_size
+
     def rows() -> Iterator[dict[str, Any]]:
-        for start in range(0, len(records), batch_size):
-            chunk = records.select(range(start, min(start + batch_size, len(records))))
-            with torch.inference_mode():
-                batch = head.collate(processor, chunk, length)
-                found = head.predictions(head.features(encoder, batch), batch)
+        for start in range(0, len(records), window):
+            chunk = records.select(range(start, min(start + window, len(records))))
+            found: list[Any] = [None] * len(chunk)
+            for positions, batch in batches(chunk):
+                with torch.inference_mode():
+                    predicted = head.predictions(head.features(encoder, batch), batch)
+                for position, row in zip(positions, predicted, strict=True):
+                    found[position] = row
             for row, record in zip(found, chunk, strict=True):
                 yield {"id": record["id"], **head.describe(row, record)}
         if say is not None:
             for note in head.notes():
                 say(note)
+
+    def batches(chunk: Dataset) -> Iterator[tuple[np.ndarray, Batch]]:
+        every = np.arange(len(chunk))
+        if not simple:
+            yield every, head.collate(processor, chunk, length)
+            return
+        unknown = torch.full((len(chunk),), IGNORE)
+        for positions, batch in by_size(
+            LabeledRows(processor, chunk, unknown, length), every, batch_size
+        ):
+            yield positions, {name: part for name, part in batch.items() if name != "labels"}
 
     return rows()
 

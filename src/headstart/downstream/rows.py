@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,6 +23,34 @@ def batches(rows: Rows, batch_size: int) -> Iterator[Batch]:
     """Yield all rows in order, as batches of up to ``batch_size``."""
     for start in range(0, len(rows), batch_size):
         yield rows.batch(np.arange(start, min(start + batch_size, len(rows))), epoch=0)
+
+
+def by_size(rows: Rows, indices: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, Batch]]:
+    """Yield positions (b,) in ``indices`` with a batch of their rows, those of like size together.
+
+    The longest come first, so that a lack of memory shows immediately. Rows that do not know their
+    sizes keep their order.
+
+    Args:
+        indices: (n,) of rows.
+        batch_size: most rows of a batch.
+    """
+    sizes = rows.sizes[indices] if isinstance(rows, SizedRows) else np.zeros(len(indices), int)
+    order = np.argsort(-sizes, kind="stable")
+    for start in range(0, len(order), batch_size):
+        positions = order[start : start + batch_size]
+        yield positions, rows.batch(indices[positions], epoch=0)
+
+
+@runtime_checkable
+class SizedRows(Rows, Protocol):
+    """Rows that know how long each is.
+
+    Attributes:
+        sizes: (N,) positions of each row, without padding.
+    """
+
+    sizes: np.ndarray
 
 
 class TargetRows(Rows, Protocol):
@@ -60,6 +88,9 @@ class LabeledRows:
         records: N records.
         targets: (N,...), the ``labels``.
         length: most positions of a row, T.
+
+    Attributes:
+        sizes: (N,) positions of each row, without padding.
     """
 
     def __init__(self, processor: Collator, records: Dataset, targets: Tensor, length: int) -> None:
@@ -69,6 +100,10 @@ class LabeledRows:
         for start in range(0, len(records), _CHUNK):
             stop = min(start + _CHUNK, len(records))
             self._keep(processor.collate(records.select(range(start, stop)), length))
+        self.sizes = np.ones(len(records), dtype=np.int64)
+        for name in self._ragged:
+            here = np.fromiter(map(len, self._rows[name]), np.int64, len(records))
+            self.sizes = np.maximum(self.sizes, here)
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -105,9 +105,8 @@ class UnlabeledRecords:
         if self.method not in ("auto", "propagate"):
             return None
         some = even_indices(len(self.records), POOL)
-        others = features_of(
-            tuned.encoder, unlabeled_rows(processor, self.records.select(some), length)
-        )
+        unlabeled = unlabeled_rows(processor, self.records.select(some), length)
+        others = features_of(tuned.encoder, unlabeled, self._say)
         seed = self.config.seed
         spread = FrozenHead(
             tuned.encoder,

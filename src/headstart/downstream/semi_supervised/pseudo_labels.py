@@ -48,7 +48,7 @@ def pseudo_rows(
     """
     head = classifier_of(tuned)
     features, targets = frozen_features(tuned.encoder, rows)
-    known = features_of(tuned.encoder, others)
+    known = features_of(tuned.encoder, others, say)
     with torch.no_grad():
         probabilities = aligned(head.eval().linear(known).softmax(1), _shares(targets, head))
     indices, guessed = torch.empty(0, dtype=torch.long), targets[:0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,25 +13,26 @@ from torch.nn.functional import pad
 from headstart.data.overlap import overlap
 from headstart.downstream.classification import Classification
 from headstart.downstream.finetune import Finetuning
-from headstart.downstream.frozen import even_indices
+from headstart.downstream.frozen import even_indices, vectors_of
 from headstart.downstream.rows import LabeledRows
 from headstart.errors import HeadstartError
 from headstart.seeding import derive, order
+from headstart.working import working
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Batch, Rows
     from headstart.data.content import Content
-    from headstart.encoders import Encoder
+    from headstart.downstream.frozen import Pooler
     from headstart.modalities import Processor
 
 #: Prefix of the unlabeled part of a batch.
 UNLABELED = "unlabeled"
 #: Most bytes of collated records in memory; above that they are collated again for each batch.
 MOST_BYTES = 2**31
-#: Records from which the size of all is estimated, and rows whose features are computed at once.
-_SAMPLE, _BATCH = 64, 256
+#: Records from which the size of all is estimated.
+_SAMPLE = 64
 
 
 def without_known(
@@ -159,13 +161,11 @@ def joined(batches: list[Batch]) -> Batch:
     return made
 
 
-def features_of(encoder: Encoder, rows: Rows) -> Tensor:
-    """Return pooled features (N,D) of all rows, from the frozen encoder."""
-    encoder.eval()
-    with torch.no_grad():
-        return torch.cat(
-            [
-                encoder.pool(rows.batch(np.arange(s, min(s + _BATCH, len(rows))), 0)).float()
-                for s in range(0, len(rows), _BATCH)
-            ]
-        )
+def features_of(encoder: Pooler, rows: Rows, say: Callable[[str], None]) -> Tensor:
+    """Return pooled features (N,D) of all rows from the frozen encoder.
+
+    Args:
+        say: called with how far it is, every half a minute.
+    """
+    with working("embedding the unlabeled records", None, say) as progress:
+        return vectors_of(encoder, rows, np.arange(len(rows)), progress)

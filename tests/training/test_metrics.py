@@ -93,6 +93,55 @@ def test_weights_and_biases_goes_on_with_one_run_over_all_sittings(
     assert {options["resume"] for options in sittings} == {"allow"}
 
 
+def test_mlflow_goes_on_with_one_run_and_says_what_it_needs(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sittings: list[object] = []
+
+    class FakeLogger:
+        def __init__(self, *, run_id: str | None, tracking_uri: str, **options: object) -> None:
+            if tracking_uri == "http://127.0.0.1:9":
+                raise ConnectionError("nobody answers\nand more")
+            sittings.append(run_id)
+            self.run_id = run_id or "new"
+
+        def finalize(self, status: str) -> None: ...
+
+    monkeypatch.setattr("pytorch_lightning.loggers.MLFlowLogger", FakeLogger)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(HeadstartError, match="in the environment variable MLFLOW_TRACKING_URI"):
+        Metrics(run, 0, "mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(HeadstartError, match=r"cannot be used \(nobody answers\); check"):
+        Metrics(run, 0, "mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///x.db")
+    for step in (0, 3):
+        Metrics(RunFolder.open(run.folder), step, "mlflow").close()
+    assert sittings == [None, "new"]
+
+
+def test_training_goes_on_without_a_tracker_that_fails(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FakeLogger:
+        def __init__(self, **options: object) -> None: ...
+
+        def log_metrics(self, values: dict[str, float], step: int) -> None:
+            raise ConnectionError("the server is gone")
+
+    monkeypatch.setattr("pytorch_lightning.loggers.WandbLogger", FakeLogger)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "wandb")
+    said: list[str] = []
+    metrics = Metrics(run, 0, "wandb", said.append)
+    for step in (1, 2):
+        metrics.log(step, {"loss": 1.0})
+    metrics.close()
+    assert [row["step"] for row in run.metrics()] == [1, 2]
+    (line,) = said
+    assert line.startswith("The tracker failed (the server is gone), and training goes on")
+
+
 def test_a_rank_of_another_program_silences_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -333,8 +333,9 @@ class TrainingOptions(Options):
         "probe",
     ] = Field("validation_loss", description="Measure for --patience and --keep best.")
     devices: int = Field(1, ge=1, description="Processes on this machine (gloo on a CPU).")
-    tracker: Literal["tensorboard", "wandb", "none"] = Field(
+    tracker: Literal["tensorboard", "wandb", "mlflow", "none"] = Field(
         "tensorboard",
-        description="Tracker of the curves, in addition to metrics.jsonl (extra `wandb`).",
+        description="Tracker of the curves, in addition to metrics.jsonl (extras `wandb`, "
+        "`mlflow`).",
     )
     optimizer: OptimizerOptions = Field(default_factory=OptimizerOptions, description="Optimizer.")

@@ -67,7 +67,7 @@ def fit(plan: TrainingPlan, console: Console | None) -> None:
             path = newest(run.checkpoints, say)
             step = int(path.stem.removeprefix("step-")) if path else 0
             loop = TrainingLoop(plan, steps, group)
-            metrics = Metrics(run, step, plan.config.tracker) if group.rank == 0 else None
+            metrics = Metrics(run, step, plan.config.tracker, say) if group.rank == 0 else None
             progress = Progress(console, loop.train_dataloader())
             if not step and plan.guards is not None:
                 say(plan.guards.describe(plan.learning_rate))

@@ -1,4 +1,4 @@
-"""Metrics logging: metrics.jsonl always, and TensorBoard or Weights & Biases."""
+"""Metrics logging: metrics.jsonl always, and TensorBoard, Weights & Biases or MLflow."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import json
 import math
 import os
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, first_line
 from headstart.files import writable, write_text
 from headstart.run import RunFolder
 
@@ -29,18 +30,21 @@ class Metrics:
         run: whose ``metrics.jsonl`` is written.
         step: from which training resumes; later rows, written after the last checkpoint, are
             dropped and will be written again.
-        tracker: ``tensorboard``, ``wandb`` or ``none``.
+        tracker: ``tensorboard``, ``wandb``, ``mlflow`` or ``none``.
+        say: is told where the tracker fails, which training goes on without.
 
     Raises:
-        HeadstartError: the tracker's package is not installed.
+        HeadstartError: the tracker's package is not installed, or it cannot be reached.
     """
 
-    def __init__(self, run: RunFolder, step: int, tracker: str) -> None:
+    def __init__(
+        self, run: RunFolder, step: int, tracker: str, say: Callable[[str], None] = print
+    ) -> None:
         self._path = run.metrics_file
         self.rows = [row for row in run.metrics() if step and row.get("step", 0) <= step]
         write_text(self._path, "".join(json.dumps(row) + "\n" for row in self.rows))
         self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 (closed in close)
-        self._tracker = _tracker(run, tracker, step)
+        self._tracker, self._say = _tracker(run, tracker, step), say
 
     def log(
         self, step: int, values: dict[str, float], clock: dict[str, float] | None = None
@@ -51,8 +55,7 @@ class Metrics:
         if clock:
             row["clock"] = {key: round(value, 3) for key, value in clock.items()}
         self._append(row)
-        if self._tracker is not None:
-            self._tracker.log_metrics({**values, **(clock or {})}, step)
+        self._track(lambda tracker: tracker.log_metrics({**values, **(clock or {})}, step))
 
     def ring(self, step: int, alarm: Alarm) -> None:
         """Append a row with an alarm."""
@@ -70,8 +73,19 @@ class Metrics:
 
     def close(self) -> None:
         self._file.close()
-        if self._tracker is not None:
-            self._tracker.finalize("success")
+        self._track(lambda tracker: tracker.finalize("success"))
+
+    def _track(self, act: Callable[[Logger], None]) -> None:
+        if self._tracker is None:
+            return
+        try:
+            act(self._tracker)
+        except Exception as error:  # a tracker, perhaps far away, is not worth a training
+            self._tracker = None
+            self._say(
+                f"The tracker failed ({first_line(error)}), and training goes on without it; "
+                f"{self._path.name} has all values."
+            )
 
     def values(self, name: str) -> list[float]:
         """Return the logged values of a name, oldest first."""
@@ -86,6 +100,8 @@ def _tracker(run: RunFolder, name: str, step: int) -> Logger | None:
             f"the tracker {name!r} is not installed; install it with `pip install {name}` or "
             "choose --tracker none."
         )
+    if name == "mlflow":
+        return _mlflow(run)
     if name == "wandb":
         from pytorch_lightning.loggers import WandbLogger
 
@@ -102,3 +118,33 @@ def _tracker(run: RunFolder, name: str, step: int) -> Logger | None:
 
     purge = step + 1 if step else None
     return TensorBoardLogger(run.folder, name=run.tensorboard.name, version="", purge_step=purge)
+
+
+def _mlflow(run: RunFolder) -> Logger:
+    """Return the logger of MLflow, whose run goes on where training is resumed.
+
+    Where it logs to, and under which experiment, is said by the variables that MLflow has for it.
+    """
+    from pytorch_lightning.loggers import MLFlowLogger
+
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        raise HeadstartError(
+            "--tracker mlflow needs the address of a tracking server or database in the "
+            "environment variable MLFLOW_TRACKING_URI, such as sqlite:///mlflow.db."
+        )
+    try:
+        logger = MLFlowLogger(
+            experiment_name=os.environ.get("MLFLOW_EXPERIMENT_NAME", "headstart"),
+            run_name=run.folder.name,
+            tracking_uri=uri,
+            run_id=run.resolved.get("mlflow_id"),
+        )
+        identity = logger.run_id  # creates the run
+    except Exception as error:
+        raise HeadstartError(
+            f"--tracker mlflow: {uri} cannot be used ({first_line(error)}); check "
+            "MLFLOW_TRACKING_URI."
+        ) from None
+    run.resolve(mlflow_id=identity)
+    return logger

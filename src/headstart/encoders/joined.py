@@ -39,8 +39,8 @@ CONFIG, SCALES = "config.json", "joined.safetensors"
 #: Files of a published encoder that are kept beside its network.
 PAPERS = ("README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
 #: Weights of the blocks beside a published encoder's. As heavy as that one, the others harm it
-#: where it is strong (``docs/log.md``); where it is weak, a classifier makes up for half a weight.
-WEIGHTS: dict[Origin, float] = {"pre-trained": 0.5, "published": 1.0, "simple": 0.5}
+#: where it is strong (``docs/log.md``); where it is weak, a classifier makes up for a low weight.
+WEIGHTS: dict[Origin, float] = {"pre-trained": 0.3, "published": 1.0, "simple": 0.3}
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from headstart.verbs import explain as explain
     from headstart.verbs import finetune as finetune
     from headstart.verbs import generate as generate
+    from headstart.verbs import index as index
     from headstart.verbs import info as info
     from headstart.verbs import label as label
     from headstart.verbs import predict as predict
@@ -58,6 +59,7 @@ _HOMES = {
     "finetune": "headstart.verbs",
     "generate": "headstart.verbs",
     "recommend": "headstart.verbs",
+    "index": "headstart.verbs",
     "info": "headstart.verbs",
     "label": "headstart.verbs",
     "list": "headstart.catalog:names",

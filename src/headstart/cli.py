@@ -57,6 +57,7 @@ VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
     "finetune": (config.FinetuneConfig, ("run",)),
     "predict": (config.PredictConfig, ("run", "inputs")),
     "embed": (config.EmbedConfig, ("run", "inputs")),
+    "index": (config.IndexConfig, ("run", "inputs")),
     "search": (config.SearchConfig, ("run", "inputs")),
     "explain": (config.ExplainConfig, ("run", "inputs")),
     "recommend": (config.RecommendConfig, ("run",)),

@@ -32,7 +32,7 @@ from headstart.config.options import (
 )
 from headstart.config.recommending import RecommendConfig
 from headstart.config.tasks import SemiOptions
-from headstart.config.vectors import EmbedConfig, SearchConfig
+from headstart.config.vectors import EmbedConfig, IndexConfig, SearchConfig
 
 __all__ = [
     "AuditConfig",
@@ -44,6 +44,7 @@ __all__ = [
     "FinetuneConfig",
     "GenerateConfig",
     "GroupOptions",
+    "IndexConfig",
     "LabelConfig",
     "OptimizerOptions",
     "Options",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from headstart.verbs.applying import embed, explain, generate, predict, search
 from headstart.verbs.describing import info
 from headstart.verbs.handle import Run, finetune, pretrain, runs
+from headstart.verbs.indexing import index
 from headstart.verbs.judging import audit, compare, evaluate, label
 from headstart.verbs.previewing import preview
 from headstart.verbs.recommending import recommend
@@ -22,6 +23,7 @@ __all__ = [
     "explain",
     "finetune",
     "generate",
+    "index",
     "info",
     "label",
     "predict",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.errors import HeadstartError
 from headstart.pages.markup import Markup, table, tag
 from headstart.run import RunFolder
-from headstart.verbs import applying, describing, judging, learning, recommending
+from headstart.verbs import applying, describing, indexing, judging, learning, recommending
 from headstart.verbs.reading import Named, in_file
 from headstart.verbs.wording import note_records, noting_records
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from headstart.deployment.explain import Explanations
+    from headstart.deployment.indexes.indexing import IndexReport
     from headstart.evaluation.protocols import Answer
     from headstart.labeling.label import Labeling
 
@@ -98,6 +99,10 @@ class Run(RunFolder):
     def search(self, *inputs: Any, query: Any, **options: Any) -> list[dict[str, Any]]:
         """Same as :func:`headstart.search` on this run."""
         return applying.search(self, *inputs, query=query, **options)
+
+    def index(self, *inputs: Any, out: Named, **options: Any) -> IndexReport:
+        """Same as :func:`headstart.index` on this run."""
+        return indexing.index(self, *inputs, out=out, **options)
 
     def explain(self, *inputs: Any, **options: Any) -> Explanations:
         """Same as :func:`headstart.explain` on this run."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from headstart.verbs import index as index
     from headstart.verbs import info as info
     from headstart.verbs import label as label
+    from headstart.verbs import monitor as monitor
     from headstart.verbs import predict as predict
     from headstart.verbs import pretrain as pretrain
     from headstart.verbs import preview as preview
@@ -63,6 +64,7 @@ _HOMES = {
     "info": "headstart.verbs",
     "label": "headstart.verbs",
     "list": "headstart.catalog:names",
+    "monitor": "headstart.verbs",
     "predict": "headstart.verbs",
     "pretrain": "headstart.verbs",
     "preview": "headstart.verbs",

@@ -53,6 +53,7 @@ VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
     "pretrain": (config.PretrainConfig, ("sources",)),
     "evaluate": (config.EvaluateConfig, ("run",)),
     "compare": (config.CompareConfig, ("runs",)),
+    "monitor": (config.MonitorConfig, ("run",)),
     "label": (config.LabelConfig, ("run",)),
     "finetune": (config.FinetuneConfig, ("run",)),
     "predict": (config.PredictConfig, ("run", "inputs")),

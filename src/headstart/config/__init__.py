@@ -33,6 +33,7 @@ from headstart.config.options import (
 from headstart.config.recommending import RecommendConfig
 from headstart.config.tasks import SemiOptions
 from headstart.config.vectors import EmbedConfig, IndexConfig, SearchConfig
+from headstart.config.watching import MonitorConfig
 
 __all__ = [
     "AuditConfig",
@@ -46,6 +47,7 @@ __all__ = [
     "GroupOptions",
     "IndexConfig",
     "LabelConfig",
+    "MonitorConfig",
     "OptimizerOptions",
     "Options",
     "PredictConfig",

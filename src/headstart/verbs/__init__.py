@@ -13,6 +13,7 @@ from headstart.verbs.indexing import index
 from headstart.verbs.judging import audit, compare, evaluate, label
 from headstart.verbs.previewing import preview
 from headstart.verbs.recommending import recommend
+from headstart.verbs.watching import monitor
 
 __all__ = [
     "Run",
@@ -26,6 +27,7 @@ __all__ = [
     "index",
     "info",
     "label",
+    "monitor",
     "predict",
     "pretrain",
     "preview",

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from headstart.errors import HeadstartError
 from headstart.pages.markup import Markup, table, tag
 from headstart.run import RunFolder
-from headstart.verbs import applying, describing, indexing, judging, learning, recommending
+from headstart.verbs import (
+    applying,
+    describing,
+    indexing,
+    judging,
+    learning,
+    recommending,
+    watching,
+)
 from headstart.verbs.reading import Named, in_file
 from headstart.verbs.wording import note_records, noting_records
 
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
 
     from headstart.deployment.explain import Explanations
     from headstart.deployment.indexes.indexing import IndexReport
+    from headstart.deployment.monitoring.report import DriftReport
     from headstart.evaluation.protocols import Answer
     from headstart.labeling.label import Labeling
 
@@ -111,6 +120,10 @@ class Run(RunFolder):
     def recommend(self, **options: Any) -> Any:
         """Same as :func:`headstart.recommend` on this run."""
         return recommending.recommend(self, **options)
+
+    def monitor(self, **options: Any) -> DriftReport:
+        """Same as :func:`headstart.monitor` on this run."""
+        return watching.monitor(self, **options)
 
     def generate(self, prompt: str = "", **options: Any) -> str | Path:
         """Same as :func:`headstart.generate` on this run."""

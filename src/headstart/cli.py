@@ -56,6 +56,7 @@ VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
     "monitor": (config.MonitorConfig, ("run",)),
     "label": (config.LabelConfig, ("run",)),
     "finetune": (config.FinetuneConfig, ("run",)),
+    "update": (config.UpdateConfig, ("run",)),
     "predict": (config.PredictConfig, ("run", "inputs")),
     "embed": (config.EmbedConfig, ("run", "inputs")),
     "index": (config.IndexConfig, ("run", "inputs")),

@@ -33,7 +33,7 @@ from headstart.config.options import (
 from headstart.config.recommending import RecommendConfig
 from headstart.config.tasks import SemiOptions
 from headstart.config.vectors import EmbedConfig, IndexConfig, SearchConfig
-from headstart.config.watching import MonitorConfig
+from headstart.config.watching import MonitorConfig, UpdateConfig
 
 __all__ = [
     "AuditConfig",
@@ -61,6 +61,7 @@ __all__ = [
     "SplitOptions",
     "TaskOptions",
     "TrainingOptions",
+    "UpdateConfig",
     "check_options",
     "load",
     "sections",

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from headstart.config.models import REPLACE
-from headstart.config.options import SourceOptions, Sources
+from headstart.config.options import AutoBudgetText, OptionalSource, SourceOptions, Sources
 from headstart.config.places import OptionalPlace, Place
 
 #: Periods that new records are divided into.
@@ -68,3 +68,35 @@ class MonitorConfig(SourceOptions):
     def undivided(self) -> Self:
         """Return the options for records that are not divided."""
         return self.model_copy(update={"every": "all", "time_column": None})
+
+
+class UpdateConfig(SourceOptions):
+    """Learn from new labeled data, and take the result only if nothing gets worse."""
+
+    run: Place = Field(..., description="Folder of a fine-tuned run.")
+    new: OptionalSource = Field(None, description="New labeled records, of which a part is tested.")
+    held_out: OptionalSource = Field(
+        None,
+        description="Labeled records of before that the run has not learned from; by default those "
+        "of its --val, and of earlier updates.",
+    )
+    replay: float = Field(
+        1.0, ge=0, le=100, description="Earlier labeled records to learn from again, for each new."
+    )
+    tested_share: float = Field(
+        0.2, gt=0, lt=1, description="Share of the new records that is held out and tested."
+    )
+    index: OptionalPlace = Field(
+        None, description="Index of `headstart index` to embed anew before the change counts."
+    )
+    budget: AutoBudgetText = Field("auto", description="How long; auto depends on the records.")
+    discard: bool = Field(False, description="Give up an update with other data that was begun.")
+    history: bool = Field(False, description="List the versions, and change nothing.")
+    rollback: int | None = Field(None, ge=1, description="Go back to this version.")
+    seed: int = Field(0, ge=0, description="Everything random follows from this number.")
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        if [self.new is not None, self.history, self.rollback is not None].count(True) != 1:
+            raise ValueError("give one of new, history and rollback")
+        return self

@@ -13,6 +13,7 @@ from headstart.verbs.indexing import index
 from headstart.verbs.judging import audit, compare, evaluate, label
 from headstart.verbs.previewing import preview
 from headstart.verbs.recommending import recommend
+from headstart.verbs.updating import update
 from headstart.verbs.watching import monitor
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "recommend",
     "runs",
     "search",
+    "update",
 ]

@@ -15,6 +15,7 @@ from headstart.verbs import (
     judging,
     learning,
     recommending,
+    updating,
     watching,
 )
 from headstart.verbs.reading import Named, in_file
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from headstart.deployment.explain import Explanations
     from headstart.deployment.indexes.indexing import IndexReport
     from headstart.deployment.monitoring.report import DriftReport
+    from headstart.deployment.updating.report import UpdateReport
     from headstart.evaluation.protocols import Answer
     from headstart.labeling.label import Labeling
 
@@ -124,6 +126,10 @@ class Run(RunFolder):
     def monitor(self, **options: Any) -> DriftReport:
         """Same as :func:`headstart.monitor` on this run."""
         return watching.monitor(self, **options)
+
+    def update(self, **options: Any) -> UpdateReport:
+        """Same as :func:`headstart.update` on this run."""
+        return updating.update(self, **options)
 
     def generate(self, prompt: str = "", **options: Any) -> str | Path:
         """Same as :func:`headstart.generate` on this run."""

@@ -16,7 +16,7 @@ from headstart.deployment.embed import embed
 from headstart.deployment.indexes import approximate
 from headstart.deployment.indexes.segments import table_of
 from headstart.deployment.indexes.state import CURRENT, Lists, Vectors
-from headstart.deployment.indexes.store import LISTS, Change, changing, is_index
+from headstart.deployment.indexes.store import LISTS, Change, Store, changing, is_index
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.evaluation.cache import digest_of_weights
 from headstart.files import delete, whole_folder
@@ -142,6 +142,24 @@ def change_index(
     recall, probes = (lists.recall, lists.probes) if lists else (None, 0)
     rows = state.rows - state.gone
     return IndexReport(out, rows, added, replaced, deleted, recall, probes)
+
+
+def complete_index(out: Path, opened: OpenedEncoder, progress: Progress | None = None) -> None:
+    """Embed all records of an index with one more encoder, beside those that it knows.
+
+    Raises:
+        HeadstartError: there is no index, or it is of another kind of data.
+    """
+    Store.open(out)  # refuses what is no index, before anything is written
+    own = Vectors(
+        digest_of_weights(opened.encoder, opened.processor), opened.length, opened.encoder.width
+    )
+    with changing(out, opened.modality.name) as change:
+        known = change.state.of(own.weights, own.length)
+        if known is None or change.store.missing(known):
+            change.keep(change.state.vectors[-1:])  # the latest, to go back to
+            change.complete(own, _embedding(opened, 32, progress))
+            change.commit()
 
 
 def with_lists(change: Change, own: Vectors, wanted: str, say: Say) -> Vectors:

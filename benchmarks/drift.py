@@ -1,10 +1,10 @@
 """Drift: power against the domain-classifier rule, and false alarms over whole watches.
 
-Records are IMDb reviews, what is foreign are questions to a bank (banking77); both as features of a
-small run that was trained on other reviews. The peer is the rule of common monitors for embeddings: a
-logistic regression tells baseline and new apart on one half, and an AUC above 0.55 on the other half
-is called drift. Whole watches are simulated on records without any drift, drawn without
-replacement, and with a weak drift that lasts.
+Records are IMDb reviews, what is foreign are questions to a bank (banking77); both as features of
+a small run that was trained on other reviews. The peer is the rule of common monitors for
+embeddings: a logistic regression tells baseline and new apart on one half, and an AUC above 0.55 on
+the other half is called drift. Whole watches are simulated on records without any drift, drawn
+without replacement, and with a weak drift that lasts.
 
     python benchmarks/drift.py --run runs/reviews
 """

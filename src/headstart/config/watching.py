@@ -58,7 +58,7 @@ class MonitorConfig(SourceOptions):
     @model_validator(mode="after")
     def _by_time(self) -> Self:
         if self.time_column is not None and self.every == "all":
-            raise ValueError("time_column is used by --every alone; add that, or leave it out")
+            raise ValueError("time_column needs --every; add that, or leave it out")
         return self
 
     def dividing(self) -> dict[str, str | None]:

@@ -18,6 +18,7 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ Condition = Callable[[Column, int], np.ndarray]
 _TOKEN = re.compile(
     r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[()]|,|[<>!]?=|[<>]|[^\s()<>!=,"']+)"""
 )
-_COMPARE: dict[str, Callable[[np.ndarray, object], np.ndarray]] = {
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -209,9 +210,9 @@ def _compared(values: Sequence[object] | None, sign: str, value: str, count: int
             continue
         own = None if number is None else _number(each)
         if number is not None and own is not None:
-            found[index] = bool(compare(own, number))  # type: ignore[arg-type]
+            found[index] = bool(compare(own, number))
         else:
-            found[index] = bool(compare(_written(each), value))  # type: ignore[arg-type]
+            found[index] = bool(compare(_written(each), value))
     return found
 
 

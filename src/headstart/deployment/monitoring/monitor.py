@@ -130,8 +130,8 @@ def look(
     records = opened.read(plan.baseline, plan.undivided(), say)
     if len(records) < plan.least:
         raise HeadstartError(
-            f"the baseline has {len(records):,} {opened.modality.content.noun}, and --least is "
-            f"{plan.least}; name more data, or less with --least."
+            f"the baseline has {len(records):,} {opened.modality.content.noun}, and at least "
+            f"{plan.least} are needed; name more data, or a lower --least."
         )
     if len(records) > MEASURED:
         rows = np.sort(generator.choice(len(records), MEASURED, replace=False))

@@ -90,7 +90,7 @@ class DriftReport(Result):
         Raises:
             HeadstartError: it did not answer, or refused.
         """
-        body = json.dumps({"text": f"{self.run}: {self.answer}", **self.summary()}).encode()
+        body = json.dumps(dict(self.summary(), text=f"{self.run}: {self.answer}")).encode()
         request = urllib.request.Request(  # the options allow http and https alone
             address, body, {"Content-Type": "application/json", "User-Agent": "headstart"}
         )

@@ -33,7 +33,7 @@ def spans(window: int) -> Iterator[range]:
         size *= 2
 
 
-def tests(windows: int) -> int:
+def looks(windows: int) -> int:
     """Return the number of tests of a watch of so many windows."""
     return sum(len(list(spans(window))) for window in range(windows))
 
@@ -45,4 +45,4 @@ def level_of(windows: int, kinds: int) -> float:
         windows: of the whole watch.
         kinds: tests of a span, such as of features and of labels.
     """
-    return LEVEL / (tests(windows) * kinds)
+    return LEVEL / (looks(windows) * kinds)

@@ -142,16 +142,19 @@ def _begun(plan: UpdateConfig, versions: Versions, incumbent: RunFolder) -> int:
             )
         versions.drop(pending)
     version = versions.next()
+    from headstart.deployment.search import without_progress_bars
+
     opened = _opened(incumbent)
     new = _labeled(str(plan.new), plan, opened)
     order = np.random.default_rng(plan.seed).permutation(len(new))
     tested = round(plan.tested_share * len(new))
     versions.drop(version)  # of a process that was killed before its plan was written
     parts = {"held_out": new.select(np.sort(order[:tested]))}
-    parts["records"] = _mixed(plan, incumbent, opened, new.select(np.sort(order[tested:])))
-    for what, records in parts.items():
-        with whole_folder(versions.file(version, what)) as unfinished:
-            records.save_to_disk(str(unfinished / "records"))
+    with without_progress_bars():
+        parts["records"] = _mixed(plan, incumbent, opened, new.select(np.sort(order[tested:])))
+        for what, records in parts.items():
+            with whole_folder(versions.file(version, what)) as unfinished:
+                records.save_to_disk(str(unfinished / "records"))
     versions.note(version, "plan.json", given)
     return version
 

@@ -98,7 +98,8 @@ def test_windows_follow_their_dates_and_thin_ones_abstain(folder: Path, tmp_path
     ]
     assert windows[1]["p_values"] == {}
     assert {alarm["last"] for alarm in report.to_dict()["alarms"]} == {"2026-03-03"}
-    assert "1 windows have fewer than 30 records" in str(report)
+    assert "1 window has fewer than 30 records" in str(report)
+    assert "from 2026-03-03 on" in report.answer
     page = tmp_path / "course.html"
     hs.monitor(folder / "run", baseline=folder / "base.jsonl", new=new, every="day", out=page)
     assert "The course" in page.read_text()

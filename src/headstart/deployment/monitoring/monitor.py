@@ -244,7 +244,8 @@ def _notes(windows: list[Window], plan: MonitorConfig) -> list[str]:
     thin = [window for window in windows if not window.p_values]
     if not thin:
         return []
-    which = "the new data has" if plan.every == "all" else f"{len(thin):,} windows have"
+    which = f"{len(thin):,} windows have" if len(thin) > 1 else "1 window has"
+    which = "the new data has" if plan.every == "all" else which
     return [f"Nothing is said where there is too little: {which} fewer than {plan.least} records."]
 
 

@@ -79,7 +79,7 @@ def _course(findings: Findings) -> Markup:
     ]
     head = ["Window", "Records", *(f"p of {kind}" for kind in findings.kinds)]
     every = tag("details", tag("summary", "All windows"), table(head, {"": rows}))
-    return section("The course", "efficiency", chart, every)
+    return section("The course", "course", chart, every)
 
 
 def _alarms(findings: Findings) -> Markup:

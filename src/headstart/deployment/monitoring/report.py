@@ -56,8 +56,8 @@ class DriftReport(Result):
         if not found.alarms:
             return f"No drift is seen in {total:,} {found.noun}."
         kinds = list(dict.fromkeys(alarm.kind for alarm in found.alarms))
-        where = ", ".join(dict.fromkeys(_place(alarm) for alarm in found.alarms if alarm.last))
-        return f"The data has moved{f' ({where})' if where else ''}: {', '.join(kinds)}."
+        first = min(alarm.first for alarm in found.alarms)
+        return f"The data has moved{f' (from {first} on)' if first else ''}: {', '.join(kinds)}."
 
     def __str__(self) -> str:
         found = self.findings

@@ -7,8 +7,6 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from headstart.config import FinetuneConfig, UpdateConfig
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder
@@ -142,6 +140,8 @@ def _begun(plan: UpdateConfig, versions: Versions, incumbent: RunFolder) -> int:
             )
         versions.drop(pending)
     version = versions.next()
+    import numpy as np
+
     from headstart.deployment.search import without_progress_bars
 
     opened = _opened(incumbent)
@@ -163,6 +163,7 @@ def _mixed(
     plan: UpdateConfig, incumbent: RunFolder, opened: OpenedEncoder, new: Dataset
 ) -> Dataset:
     """Return the new records with a replay of those that the run has learned from."""
+    import numpy as np
     from datasets import concatenate_datasets
 
     settings = incumbent.plan(FinetuneConfig, resume=False)

@@ -126,6 +126,30 @@ def test_what_cannot_be_updated_is_one_sentence_and_loses_nothing(
     assert hs.update("refused", history=True).current == 1
 
 
+def test_a_full_disk_loses_nothing_and_the_same_command_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tuned(folder, "full")
+    real, left = os.fsync, [0]
+
+    def full(handle: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    for room in (0, 4, 12):
+        left[0] = room
+        with pytest.raises(HeadstartError, match="disk is full"):
+            run.update(new=folder / "new.jsonl", budget="2steps")
+        assert run.predict("apple pear")[0]["label"] in {"fruit", "tool"}
+        assert hs.update(run, history=True).current == 1
+    monkeypatch.undo()
+    report = run.update(new=folder / "new.jsonl", budget="2steps")
+    assert [row["version"] for row in report.versions] == [1, 2]
+
+
 def test_a_pretraining_run_and_none_at_all_are_refused(folder: Path) -> None:
     with pytest.raises(HeadstartError, match="is no finished fine-tuned run"):
         hs.update(folder / "base", new=folder / "new.jsonl")
@@ -153,7 +177,7 @@ def test_killed_at_many_steps_the_run_is_there_and_the_same_command_ends_the_upd
     status, changes = update(folder / "whole")
     assert status == 0
     wanted = hs.update(whole, history=True)
-    for moment in (0.02, 0.4, 0.8, 0.95, 0.98, 1.0):
+    for moment in (0.4, 0.9, 0.98, 1.0):
         place = folder / f"killed-{moment}"
         tuned(folder, place.name)
         assert update(place, {"change": max(1, int(moment * changes))})[0] == -9

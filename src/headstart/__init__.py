@@ -30,14 +30,17 @@ if TYPE_CHECKING:
     from headstart.verbs import explain as explain
     from headstart.verbs import finetune as finetune
     from headstart.verbs import generate as generate
+    from headstart.verbs import index as index
     from headstart.verbs import info as info
     from headstart.verbs import label as label
+    from headstart.verbs import monitor as monitor
     from headstart.verbs import predict as predict
     from headstart.verbs import pretrain as pretrain
     from headstart.verbs import preview as preview
     from headstart.verbs import recommend as recommend
     from headstart.verbs import runs as runs
     from headstart.verbs import search as search
+    from headstart.verbs import update as update
 
 # Read when torch is loaded. A thread that waits for others spins by default; where something else
 # runs as well, threads then wait for each other's time slices, and two are slower than one
@@ -58,14 +61,17 @@ _HOMES = {
     "finetune": "headstart.verbs",
     "generate": "headstart.verbs",
     "recommend": "headstart.verbs",
+    "index": "headstart.verbs",
     "info": "headstart.verbs",
     "label": "headstart.verbs",
     "list": "headstart.catalog:names",
+    "monitor": "headstart.verbs",
     "predict": "headstart.verbs",
     "pretrain": "headstart.verbs",
     "preview": "headstart.verbs",
     "runs": "headstart.verbs",
     "search": "headstart.verbs",
+    "update": "headstart.verbs",
 }
 
 # `from headstart import *` leaves Python's own list alone.

@@ -32,8 +32,9 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
     Whatever ``work`` itself prints goes to standard error.
 
     Raises:
-        typer.Exit: with code 1 for a :class:`HeadstartError` or the code it carries, for a file
-            that the system refuses, and if memory runs out; 128 plus the number of the signal that
+        typer.Exit: with the ``exit_code`` of a result that has one; with code 1 for a
+            :class:`HeadstartError` or the code it carries, for a file that the system refuses, and
+            if memory runs out; 128 plus the number of the signal that
             interrupted it; 70 for any other exception. The sentence is on standard error.
     """
     from headstart.verbs.wording import from_shell
@@ -58,6 +59,8 @@ def answer(work: Callable[[], Any], *, as_json: bool) -> None:
         _fail(_fault(error), 70, as_json)
     if is_first():  # of several processes, one answers
         _print(text)
+    if code := getattr(result, "exit_code", 0):  # a finding that programs act on
+        raise typer.Exit(code)
 
 
 def _print(text: str) -> None:

@@ -83,7 +83,7 @@ class RunFolder:
     labels_alone = Part("labels_alone", "(with --unlabeled) the run on the labels alone")
     seeds = Part("seeds", "(after `evaluate --seeds`) the same pre-training from other seeds")
     features = Part("features", "(after `evaluate`) vectors of labeled records; may be deleted")
-    index = Part("index", "(after `search`) vectors of the searched records")
+    indexes = Part("index", "(after `search`) vectors of the searched records")
     image_file = Part("pretext.png", "(images) the pretext task on the first records")
     words_file = Part("pretext.json", "(texts) the same, as words")
     audit_file = Part("audit.json", "what was read, and what was quarantined and why")

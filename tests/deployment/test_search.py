@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 import headstart as hs
 from headstart.config import SourceOptions
 from headstart.deployment import search as searching
+from headstart.deployment.indexes import exact
 from headstart.deployment.search import Index, index_folder, is_current
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
@@ -39,7 +40,7 @@ def index(count: int = 50, width: int = 4) -> Index:
 
 
 def test_the_nearest_are_those_of_a_loop_over_all_cosines(monkeypatch) -> None:
-    monkeypatch.setattr(searching, "CHUNK", 7)
+    monkeypatch.setattr(exact, "CHUNK", 7)
     made = index()
     queries = np.random.Generator(np.random.PCG64(1)).normal(size=(3, 4)).astype(np.float32)
     indices, cosines = made.nearest(queries, 5)

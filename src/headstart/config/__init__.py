@@ -32,7 +32,8 @@ from headstart.config.options import (
 )
 from headstart.config.recommending import RecommendConfig
 from headstart.config.tasks import SemiOptions
-from headstart.config.vectors import EmbedConfig, SearchConfig
+from headstart.config.vectors import EmbedConfig, IndexConfig, SearchConfig
+from headstart.config.watching import MonitorConfig, UpdateConfig
 
 __all__ = [
     "AuditConfig",
@@ -44,7 +45,9 @@ __all__ = [
     "FinetuneConfig",
     "GenerateConfig",
     "GroupOptions",
+    "IndexConfig",
     "LabelConfig",
+    "MonitorConfig",
     "OptimizerOptions",
     "Options",
     "PredictConfig",
@@ -58,6 +61,7 @@ __all__ = [
     "SplitOptions",
     "TaskOptions",
     "TrainingOptions",
+    "UpdateConfig",
     "check_options",
     "load",
     "sections",

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.config import SourceOptions
+from headstart.config import SearchConfig, SourceOptions
 from headstart.data.discovery import files_of
 from headstart.data.ledger import Ledger
 from headstart.data.store import stream
 from headstart.deployment.embed import sources_of
-from headstart.deployment.search import Index, described
+from headstart.deployment.indexes.stored import StoredIndex
+from headstart.deployment.search import Index, Searchable, described
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digest_of_weights, state_of
 from headstart.files import write_json
@@ -51,21 +52,32 @@ def note_sources(out: Path, noted: dict[str, Any]) -> None:
 
 
 def open_index(
-    path: Path,
-    opened: OpenedEncoder,
-    inputs: Sequence[str],
-    options: SourceOptions,
-    say: Callable[[str], None],
-) -> Index:
-    """Open written vectors, with what is known of their records.
+    path: Path, opened: OpenedEncoder, plan: SearchConfig, say: Callable[[str], None]
+) -> Searchable:
+    """Open an index, or written vectors with what is known of their records.
 
     Args:
-        inputs: what the user says that they were made from; by default what was noted beside them.
+        plan: names with ``inputs`` what written vectors were made from; by default that is what
+            was noted beside them.
         say: called with the reason where the records cannot be shown.
 
     Raises:
-        HeadstartError: the file holds no vectors.
+        HeadstartError: the file holds no vectors, or the folder no index.
     """
+    inputs: Sequence[str] = plan.inputs
+    options: SourceOptions = plan
+    if path.is_dir():
+        if inputs:
+            raise HeadstartError(
+                f"the index {path} has its own records; leave out the inputs, or add them with "
+                "`headstart index`."
+            )
+        return StoredIndex.open(path, opened, plan.where)
+    if plan.where is not None:
+        raise HeadstartError(
+            f"{path} has no columns for --where; make an index of the inputs with "
+            "`headstart index`."
+        )
     index = Index.open(path)
     _check_encoder(path, opened)
     try:

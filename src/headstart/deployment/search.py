@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from headstart.config import SourceOptions
 from headstart.data.discovery import files_of
 from headstart.data.ledger import Ledger
 from headstart.data.store import saved
-from headstart.data.vectors import unit_length
 from headstart.deployment.embed import embed, ids_of
+from headstart.deployment.indexes.exact import UnitVectors
 from headstart.errors import HeadstartError, first_line
 from headstart.evaluation.cache import (
     digest,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from headstart.encoders.opening import OpenedEncoder
     from headstart.modalities import Modality
 
-#: Vectors that are compared at once.
-CHUNK = 65_536
 #: Most bytes of all indexes of a run, but for the newest; the oldest are deleted.
 MOST = 4 * 10**9
 #: Names of folders of indexes; those of earlier versions have one digest.
@@ -49,8 +47,29 @@ _SIDE = 8
 VECTORS, RECORDS, ROWS, STATE = "vectors.npy", "records", "rows", "state.txt"
 
 
+class Searchable(Protocol):
+    """What can be searched in: named vectors, with what is known of their records."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Names of the records."""
+        ...
+
+    @property
+    def show(self) -> Callable[[np.ndarray], list[dict[str, Any]]]:
+        """From indices (n,) to what else is known of those records."""
+        ...
+
+    def nearest(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the indices (Q,k) of the nearest vectors and their cosines (Q,k), best first.
+
+        A cosine of minus infinity stands for nothing found.
+        """
+        ...
+
+
 class Index:
-    """Vectors with exact search: every vector is compared, a block at a time.
+    """Vectors with exact search, see :mod:`headstart.deployment.indexes.exact`.
 
     Args:
         ids: N names of records.
@@ -71,6 +90,7 @@ class Index:
         show: Callable[[np.ndarray], list[dict[str, Any]]] | None = None,
     ) -> None:
         self.ids, self.vectors = ids, vectors
+        self._units = UnitVectors(vectors)
         self.show = show or (lambda indices: [{} for _ in indices])
 
     @classmethod
@@ -149,21 +169,7 @@ class Index:
                 f"the index holds vectors of {width} numbers and this encoder gives "
                 f"{queries.shape[1]}; build the index with the same run."
             )
-        count = min(count, len(self.ids))
-        queries = unit_length(queries)
-        indices = np.empty((len(queries), 0), dtype=np.int64)
-        cosines = np.empty((len(queries), 0), dtype=np.float32)
-        for start in range(0, len(self.ids), CHUNK):
-            block = np.asarray(self.vectors[start : start + CHUNK])
-            missing = ~np.isfinite(block).all(1)
-            block = unit_length(np.where(missing[:, None], 0, block))
-            found = np.arange(start, start + len(block))
-            indices = np.hstack([indices, np.broadcast_to(found, (len(queries), len(block)))])
-            cosines = np.hstack([cosines, np.where(missing, -np.inf, queries @ block.T)])
-            best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
-            indices = np.take_along_axis(indices, best, 1)
-            cosines = np.take_along_axis(cosines, best, 1)
-        return indices, cosines
+        return self._units.nearest(queries, count)
 
 
 def described(records: Dataset, modality: Modality) -> list[dict[str, Any]]:
@@ -219,7 +225,7 @@ def index_folder(
         for source in sources
         for file in files_of(source, opened.modality.content)
     ]
-    return RunFolder(store).index / f"{digest('index', *parts)}-{digest('files', *files)}"
+    return RunFolder(store).indexes / f"{digest('index', *parts)}-{digest('files', *files)}"
 
 
 def build(
@@ -229,7 +235,7 @@ def build(
     with whole_folder(folder) as unfinished:
         vectors = unfinished / VECTORS
         embed(opened.encoder, opened.processor, records, vectors, length=opened.length)
-        with _without_progress_bars():
+        with without_progress_bars():
             records.save_to_disk(str(unfinished / RECORDS))
             if ledger is not None and ledger.kept is not None:
                 rows = ledger.rows.select(np.flatnonzero(ledger.kept))
@@ -273,7 +279,7 @@ def is_current(folder: Path, opened: OpenedEncoder) -> bool:
 
 
 @contextmanager
-def _without_progress_bars() -> Iterator[None]:
+def without_progress_bars() -> Iterator[None]:
     """Hide the progress bars of `datasets`, which a thousand records are written with, too."""
     from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
@@ -287,7 +293,7 @@ def _without_progress_bars() -> Iterator[None]:
 
 
 def search(
-    index: Index, queries: Sequence[str], vectors: np.ndarray, count: int
+    index: Searchable, queries: Sequence[str], vectors: np.ndarray, count: int
 ) -> list[dict[str, Any]]:
     """Return a row for each of the ``count`` nearest records of each query, best first.
 

@@ -13,6 +13,7 @@ from headstart.pages.style import STYLE
 #: Titles of sections in the navigation, by their ids.
 _LINKS = {
     "next": "What next",
+    "course": "Course",
     "efficiency": "Labels",
     "robustness": "Robustness",
     "perplexity": "Perplexity",

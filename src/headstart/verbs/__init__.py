@@ -9,9 +9,12 @@ from __future__ import annotations
 from headstart.verbs.applying import embed, explain, generate, predict, search
 from headstart.verbs.describing import info
 from headstart.verbs.handle import Run, finetune, pretrain, runs
+from headstart.verbs.indexing import index
 from headstart.verbs.judging import audit, compare, evaluate, label
 from headstart.verbs.previewing import preview
 from headstart.verbs.recommending import recommend
+from headstart.verbs.updating import update
+from headstart.verbs.watching import monitor
 
 __all__ = [
     "Run",
@@ -22,12 +25,15 @@ __all__ = [
     "explain",
     "finetune",
     "generate",
+    "index",
     "info",
     "label",
+    "monitor",
     "predict",
     "pretrain",
     "preview",
     "recommend",
     "runs",
     "search",
+    "update",
 ]

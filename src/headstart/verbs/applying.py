@@ -15,6 +15,7 @@ from headstart.config import (
     SearchConfig,
     SourceOptions,
 )
+from headstart.errors import HeadstartError
 from headstart.outputs import check_free
 from headstart.run import RunFolder
 from headstart.verbs.reading import Named, console, load, say, speaking
@@ -143,8 +144,10 @@ def embed(run: Named, *inputs: Any, **options: Any) -> Path | np.ndarray:
 def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[str, Any]]:
     """Find the records nearest to a query; one row per neighbour, the nearest first.
 
-    Without ``index`` the inputs, or the sources of the pre-training, are embedded once and stored
-    in the run folder, or in the user's cache where that cannot be written.
+    ``index`` names an index of :func:`headstart.index`, of which ``where`` may leave out records,
+    or vectors of :func:`headstart.embed`. Without it the inputs, or the sources of the
+    pre-training, are embedded once and stored in the run folder, or in the user's cache where that
+    cannot be written.
 
     Args:
         run: a run folder, or any encoder folder.
@@ -175,6 +178,11 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
         check_ending(Path(plan.out))
     check_free(plan)
     opened = OpenedEncoder(plan.run)
+    if plan.where is not None and not plan.index:
+        raise HeadstartError(
+            "--where selects records of an index; make one with `headstart index` and name it with "
+            "--index."
+        )
     like = None if plan.index or plan.inputs else like_parts(opened, plan.query, plan.count)
     if like is not None:
         if plan.out:
@@ -187,8 +195,9 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
             queries = opened.read([plan.query], plan, say, ledger=asked)
             if missing := asked.sentence("neighbours"):
                 say(missing)
+        index: searching.Searchable
         if plan.index:
-            index = open_index(Path(plan.index), opened, plan.inputs, plan, say)
+            index = open_index(Path(plan.index), opened, plan, say)
         else:
             sources: list[str] = plan.inputs
             reading: SourceOptions = plan

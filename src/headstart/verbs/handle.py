@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 from headstart.errors import HeadstartError
 from headstart.pages.markup import Markup, table, tag
 from headstart.run import RunFolder
-from headstart.verbs import applying, describing, judging, learning, recommending
+from headstart.verbs import (
+    applying,
+    describing,
+    indexing,
+    judging,
+    learning,
+    recommending,
+    updating,
+    watching,
+)
 from headstart.verbs.reading import Named, in_file
 from headstart.verbs.wording import note_records, noting_records
 
@@ -18,6 +27,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from headstart.deployment.explain import Explanations
+    from headstart.deployment.indexes.indexing import IndexReport
+    from headstart.deployment.monitoring.report import DriftReport
+    from headstart.deployment.updating.report import UpdateReport
     from headstart.evaluation.protocols import Answer
     from headstart.labeling.label import Labeling
 
@@ -99,6 +111,10 @@ class Run(RunFolder):
         """Same as :func:`headstart.search` on this run."""
         return applying.search(self, *inputs, query=query, **options)
 
+    def index(self, *inputs: Any, out: Named, **options: Any) -> IndexReport:
+        """Same as :func:`headstart.index` on this run."""
+        return indexing.index(self, *inputs, out=out, **options)
+
     def explain(self, *inputs: Any, **options: Any) -> Explanations:
         """Same as :func:`headstart.explain` on this run."""
         return applying.explain(self, *inputs, **options)
@@ -106,6 +122,14 @@ class Run(RunFolder):
     def recommend(self, **options: Any) -> Any:
         """Same as :func:`headstart.recommend` on this run."""
         return recommending.recommend(self, **options)
+
+    def monitor(self, **options: Any) -> DriftReport:
+        """Same as :func:`headstart.monitor` on this run."""
+        return watching.monitor(self, **options)
+
+    def update(self, **options: Any) -> UpdateReport:
+        """Same as :func:`headstart.update` on this run."""
+        return updating.update(self, **options)
 
     def generate(self, prompt: str = "", **options: Any) -> str | Path:
         """Same as :func:`headstart.generate` on this run."""

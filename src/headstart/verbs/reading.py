@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -97,6 +98,17 @@ def in_file(records: Any) -> str:
     from headstart.modalities.memory import stored
 
     return stored(records, scratch())
+
+
+def in_lines(value: Any, name: str) -> Any:
+    """Return a file with the names of a list, one in each line; anything else as it is."""
+    if not isinstance(value, list | tuple | set) or not value:
+        return value
+    if not all(isinstance(each, str | int) and "\n" not in str(each) for each in value):
+        return value
+    folder = Path(tempfile.mkdtemp(dir=scratch()))
+    (folder / f"{name}.txt").write_text("\n".join(map(str, value)) + "\n", encoding="utf-8")
+    return str(folder / f"{name}.txt")
 
 
 def _is_named(value: Any) -> bool:

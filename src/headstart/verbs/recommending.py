@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import RecommendConfig
 from headstart.errors import HeadstartError
-from headstart.files import scratch
 from headstart.outputs import check_free
 from headstart.run import RunFolder
-from headstart.verbs.reading import Named, console, load, say, speaking
+from headstart.verbs.reading import Named, console, in_lines, load, say, speaking
 from headstart.working import working
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ def recommend(run: Named, **options: Any) -> Result:
         print(hs.recommend("runs/shop", history=["12", "7"]).to_dict()["recommendations"][0])
     """
     for name in _LISTS & options.keys():
-        options[name] = _in_a_file(options[name], name)
+        options[name] = in_lines(options[name], name)
     plan = load(RecommendConfig, run=run, **options)
     from headstart.downstream.predictions import check_ending, write_predictions
     from headstart.encoders.opening import OpenedEncoder
@@ -62,14 +60,3 @@ def recommend(run: Named, **options: Any) -> Result:
         write_predictions(found.rows, Path(plan.out))
         say(f"{len(found.rows):,} rows are in {plan.out}")
     return found
-
-
-def _in_a_file(value: Any, name: str) -> Any:
-    """Return a file with the names of a list, one in each line; anything else as it is."""
-    if not isinstance(value, list | tuple | set) or not value:
-        return value
-    if not all(isinstance(each, str | int) and "\n" not in str(each) for each in value):
-        return value
-    folder = Path(tempfile.mkdtemp(dir=scratch()))
-    (folder / f"{name}.txt").write_text("\n".join(map(str, value)) + "\n", encoding="utf-8")
-    return str(folder / f"{name}.txt")

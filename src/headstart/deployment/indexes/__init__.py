@@ -1,0 +1,1 @@
+"""Indexes of vectors: exact and approximate search, and a store that may change."""

@@ -1,0 +1,190 @@
+"""`headstart update`: learned, judged, swapped, taken back; and killed at any step."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kills import Kills
+
+import headstart as hs
+from headstart.errors import HeadstartError
+from headstart.run import RunFolder
+
+FRUITS, TOOLS = ("apple", "pear", "plum", "fig"), ("saw", "axe", "drill", "file")
+OLD = {"fruit": FRUITS[:2], "tool": TOOLS[:2]}
+NEW = {"fruit": FRUITS[2:], "tool": TOOLS[2:]}
+SMALL = {"budget": "30steps", "tracker": "none", "names": "off", "alternatives": False}
+
+
+def write(file: Path, words: dict[str, tuple[str, ...]], count: int, seed: int) -> Path:
+    draw = random.Random(seed)
+    rows = []
+    for index in range(count):
+        label = ("fruit", "tool")[index % 2]
+        text = " ".join([*draw.choices(words[label], k=2), str(draw.random())[2:8]])
+        rows.append(json.dumps({"text": text, "label": label}) + "\n")
+    file.write_text("".join(rows))
+    return file
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with labeled records and a run that learned from the earlier ones."""
+    found = tmp_path_factory.mktemp("updating")
+    write(found / "old.jsonl", OLD, 80, 0)
+    write(found / "val.jsonl", OLD, 40, 1)
+    write(found / "new.jsonl", NEW, 200, 2)
+    both = {name: OLD[name] + NEW[name] for name in OLD}
+    texts = write(found / "texts.jsonl", both, 200, 3)
+    hs.pretrain(
+        texts,
+        out=found / "base",
+        budget="30steps",
+        tracker="none",
+        encoder_options={"width": 16},
+    )
+    return found
+
+
+def tuned(folder: Path, name: str) -> hs.Run:
+    """Return a run that learned from the earlier records; it is trained once and copied."""
+    first = folder / "tuned"
+    if not first.exists():
+        hs.finetune(
+            folder / "base",
+            train=folder / "old.jsonl",
+            val=folder / "val.jsonl",
+            out=first,
+            **SMALL,
+        )
+    return hs.Run(shutil.copytree(first, folder / name))
+
+
+def test_an_update_is_taken_listed_and_taken_back(folder: Path) -> None:
+    run = tuned(folder, "run")
+    run.index(folder / "old.jsonl", out=folder / "index")
+    report = run.update(new=folder / "new.jsonl", budget="60steps", index=folder / "index")
+    assert report.current == 2, str(report)
+    assert os.readlink(folder / "run") == "run.versions/2"
+    (_, row) = report.to_dict()["versions"]
+    assert row["new"]["candidate"] > row["new"]["incumbent"]
+    assert row["old"]["high"] >= 0
+    again = hs.Run(folder / "run")
+    assert again.predict("plum fig")[0]["label"] == "fruit"
+    for version in (1, 2, 1):  # the index knows both
+        if version != hs.update(again, history=True).current:
+            hs.update(again, rollback=version, index=folder / "index")
+        assert len(again.search(query="apple pear", index=folder / "index", count=3)) == 3
+        assert hs.update(again, history=True).current == version
+    with pytest.raises(HeadstartError, match="no version 7"):
+        hs.update(again, rollback=7)
+    third = again.update(new=folder / "new.jsonl", budget="1steps", seed=1)
+    assert [row["version"] for row in third.versions] == [1, 2, 3]
+
+
+def test_what_is_worse_on_earlier_records_is_refused(folder: Path) -> None:
+    run = tuned(folder, "kept")
+    rows = [json.loads(line) for line in (folder / "old.jsonl").read_text().splitlines()] * 3
+    swapped = [{**row, "label": {"fruit": "tool", "tool": "fruit"}[row["label"]]} for row in rows]
+    before = run.predict("apple pear")[0]
+    report = run.update(new=swapped, replay=0, budget="60steps")
+    assert report.current == 1
+    assert "is refused: it is clearly worse on the earlier records" in report.said
+    assert run.predict("apple pear")[0] == before
+    assert not (folder / "kept").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, "give one of new, history and rollback"),
+        ({"new": "x", "rollback": 1}, "give one of new, history and rollback"),
+        ({"new": "few.jsonl"}, "2 new records are held out, and 30 are needed"),
+        ({"new": "old.jsonl", "held_out": "few.jsonl"}, "earlier records are held out"),
+        ({"rollback": 2}, "no version 2"),
+        ({"new": "none.jsonl"}, "none.jsonl"),
+    ],
+)
+def test_what_cannot_be_updated_is_one_sentence_and_loses_nothing(
+    folder: Path, tmp_path: Path, options: dict[str, Any], sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(folder)
+    if not Path("refused").exists():
+        tuned(folder, "refused")
+    write(Path("few.jsonl"), NEW, 10, 5)
+    with pytest.raises(HeadstartError, match=sentence):
+        hs.update("refused", budget="1steps", discard=True, **options)
+    assert RunFolder.open("refused").finished
+    assert hs.update("refused", history=True).current == 1
+
+
+def test_a_full_disk_loses_nothing_and_the_same_command_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tuned(folder, "full")
+    real, left = os.fsync, [0]
+
+    def full(handle: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    for room in (0, 4, 12):
+        left[0] = room
+        with pytest.raises(HeadstartError, match="disk is full"):
+            run.update(new=folder / "new.jsonl", budget="2steps")
+        assert run.predict("apple pear")[0]["label"] in {"fruit", "tool"}
+        assert hs.update(run, history=True).current == 1
+    monkeypatch.undo()
+    report = run.update(new=folder / "new.jsonl", budget="2steps")
+    assert [row["version"] for row in report.versions] == [1, 2]
+
+
+def test_a_pretraining_run_and_none_at_all_are_refused(folder: Path) -> None:
+    with pytest.raises(HeadstartError, match="is no finished fine-tuned run"):
+        hs.update(folder / "base", new=folder / "new.jsonl")
+    with pytest.raises(HeadstartError, match="there is no run at"):
+        hs.update(folder / "nothing", new=folder / "new.jsonl")
+    assert not (folder / "nothing.versions").exists()
+
+
+@pytest.fixture(scope="module")
+def kills() -> Iterator[Kills]:
+    with Kills() as found:
+        yield found
+
+
+def test_killed_at_many_steps_the_run_is_there_and_the_same_command_ends_the_update(
+    folder: Path, kills: Kills
+) -> None:
+    """The process dies instead of a change of a file, from the first to the last of them."""
+    usual = {"new": str(folder / "new.jsonl"), "budget": "2steps"}
+
+    def update(place: Path, kill: dict[str, Any] | None = None) -> list[int]:
+        return kills.verb("update", str(place), below=folder, kill=kill, **usual)
+
+    whole = tuned(folder, "whole")
+    status, changes = update(folder / "whole")
+    assert status == 0
+    wanted = hs.update(whole, history=True)
+    for moment in (0.4, 0.9, 0.98, 1.0):
+        place = folder / f"killed-{moment}"
+        tuned(folder, place.name)
+        assert update(place, {"change": max(1, int(moment * changes))})[0] == -9
+        assert RunFolder.open(place).finished
+        assert update(place)[0] == 0
+        found = hs.update(place, history=True)
+        assert found.current == wanted.current
+        assert [row.get("new") for row in found.versions] == [
+            row.get("new") for row in wanted.versions
+        ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.errors import HeadstartError
 from headstart.pages.markup import Markup, table, tag
 from headstart.run import RunFolder
-from headstart.verbs import applying, describing, judging, learning, recommending
+from headstart.verbs import applying, delivering, describing, judging, learning, recommending
 from headstart.verbs.reading import Named, in_file
 from headstart.verbs.wording import note_records, noting_records
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from headstart.deployment.explain import Explanations
+    from headstart.deployment.exporting.export import Exported
     from headstart.evaluation.protocols import Answer
     from headstart.labeling.label import Labeling
 
@@ -106,6 +107,10 @@ class Run(RunFolder):
     def recommend(self, **options: Any) -> Any:
         """Same as :func:`headstart.recommend` on this run."""
         return recommending.recommend(self, **options)
+
+    def export(self, *inputs: Any, **options: Any) -> Exported:
+        """Same as :func:`headstart.export` on this run."""
+        return delivering.export(self, *inputs, **options)
 
     def generate(self, prompt: str = "", **options: Any) -> str | Path:
         """Same as :func:`headstart.generate` on this run."""

@@ -306,7 +306,13 @@ def info(
 def list_names(
     what: Annotated[
         Literal[
-            "modalities", "encoders", "objectives", "tasks", "protocols", "exports", "cells",
+            "modalities",
+            "encoders",
+            "objectives",
+            "tasks",
+            "protocols",
+            "exports",
+            "cells",
             "starts",
         ]
         | None,

@@ -112,7 +112,8 @@ class RecurrentEncoder(TokenEncoder):
         A document begins where a position may not look at the one before it.
         """
         if is_exporting():  # a row is one document
-            return self.dropout(self.units(self.dropout(tokens))[0])
+            start = tokens.new_zeros(self.options.layers, tokens.shape[0], self.width)
+            return self.dropout(self.units(self.dropout(tokens), start)[0])
         count, length, _ = tokens.shape
         begins = torch.zeros(count, length, dtype=torch.bool, device=tokens.device)
         begins[:, 0] = True

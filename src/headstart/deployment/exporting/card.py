@@ -25,7 +25,11 @@ _MOST = 5
 
 
 def card(
-    source: Source, written: Written, run: RunFolder | None, parity: Parity, about: Mapping[str, Any]
+    source: Source,
+    written: Written,
+    run: RunFolder | None,
+    parity: Parity,
+    about: Mapping[str, Any],
 ) -> str:
     """Return the card in Markdown."""
     labels = [] if source.head is None else list(source.head.about.get("labels", []))

@@ -159,9 +159,11 @@ def _labels(records: Dataset) -> list[str] | None:
     if "label" not in records.column_names:
         return None
     labels = records["label"]
-    return None if any(each is None or isinstance(each, list) for each in labels) else [
-        str(each) for each in labels
-    ]
+    return (
+        None
+        if any(each is None or isinstance(each, list) for each in labels)
+        else [str(each) for each in labels]
+    )
 
 
 def _about(

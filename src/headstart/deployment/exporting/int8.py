@@ -3,10 +3,9 @@
 Networks of matrix products measure the range of their inputs at every call (dynamic); convolutions,
 for which that is slower than float32, have ranges that were measured on the user's records (static).
 
-A few channels of a transformer's inputs are many times as large as the others, and one scale for
-all would leave the others few of 256 steps. So half of the difference is moved into the weights
-first (SmoothQuant, Xiao et al. 2022, equation 4 with alpha 0.5, https://arxiv.org/abs/2211.10438).
-Weights are unsigned, since processors without VNNI let sums of signed ones overflow.
+Weights of products are unsigned, and those of convolutions have 7 bits: on processors without VNNI
+sums of others overflow. What would not survive 8 bits is parted from the rest before
+(:mod:`headstart.deployment.exporting.outliers`).
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.survey import spread
-from headstart.deployment.exporting.onnx_graph import VECTORS, quietly, session_of
+from headstart.deployment.exporting.onnx_graph import VECTORS, quietly
+from headstart.deployment.exporting.outliers import Products, drop_unused, round_tables
 from headstart.files import scratch
 
 if TYPE_CHECKING:
@@ -61,15 +61,19 @@ def rounded_graph(source: Source, portable: Portable, file: Path) -> None:
                 extra_options=_FLOAT,
             )
         else:
-            _smooth(model, feeds, set(kept))
+            floats = [*kept, *round_tables(model, set(kept))]
+            products = Products(model, feeds, set(kept))
+            products.smooth()
+            floats += products.part()
+            drop_unused(model)
             onnx.save(model, str(plain))
             quantize_dynamic(
                 str(plain),
                 str(made),
-                op_types_to_quantize=["MatMul", "Gemm", "Gather"],
+                op_types_to_quantize=["MatMul", "Gemm"],
                 per_channel=True,
                 weight_type=QuantType.QUInt8,
-                nodes_to_exclude=kept,
+                nodes_to_exclude=floats,
                 extra_options=_FLOAT,
             )
         file.write_bytes(made.read_bytes())
@@ -108,76 +112,3 @@ def _after_vectors(model: Any) -> list[str]:
             reached |= set(node.output)
             names.append(node.name)
     return names
-
-
-def _smooth(model: Any, feeds: list[dict[str, np.ndarray]], kept: set[str]) -> None:
-    """Even out the channels of what is multiplied by constant weights, in place."""
-    from onnx import helper, numpy_helper
-
-    constants = {each.name: each for each in model.graph.initializer}
-    products = [
-        node
-        for node in model.graph.node
-        if node.op_type == "MatMul" and node.input[1] in constants and node.name not in kept
-    ]
-    if not products:
-        return
-    reach = _largest(model, sorted({node.input[0] for node in products}), feeds)
-    made: dict[str, str] = {}
-    for name, largest in reach.items():
-        own = [node for node in products if node.input[0] == name]
-        tables = [numpy_helper.to_array(constants[node.input[1]]) for node in own]
-        if any(table.ndim != 2 for table in tables):
-            continue
-        heaviest = np.max([np.abs(table).max(1) for table in tables], axis=0)
-        scale = np.sqrt(np.maximum(largest, 1e-5) / np.maximum(heaviest, 1e-5))
-        scale = np.maximum(scale / np.exp(np.log(scale).mean()), 1e-2).astype(np.float32)
-        divisor = numpy_helper.from_array((1 / scale).astype(np.float32), f"{name}_smoothing")
-        model.graph.initializer.append(divisor)
-        made[name] = f"{name}_smooth"
-        for node, table in zip(own, tables, strict=True):
-            weights = numpy_helper.from_array(table * scale[:, None], f"{node.name}_weights")
-            model.graph.initializer.append(weights)
-            node.input[0], node.input[1] = made[name], weights.name
-    _insert(model, made, helper)
-    used = {name for node in model.graph.node for name in node.input}
-    left = [each for each in model.graph.initializer if each.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(left)
-
-
-def _insert(model: Any, made: dict[str, str], helper: Any) -> None:
-    """Put the division of a channel by its scale right behind the node that it comes from."""
-    nodes = []
-    for node in model.graph.node:
-        nodes.append(node)
-        for name in node.output:
-            if name in made:
-                scaled = [name, f"{name}_smoothing"]
-                nodes.append(helper.make_node("Mul", scaled, [made[name]], f"{name}_scaled"))
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-
-
-def _largest(
-    model: Any, names: list[str], feeds: list[dict[str, np.ndarray]]
-) -> dict[str, np.ndarray]:
-    """Return the largest absolute value of each channel (the last dimension) of tensors."""
-    import onnx
-
-    seen = onnx.ModelProto()
-    seen.CopyFrom(model)
-    inputs = {each.name for each in model.graph.input}
-    names = [name for name in names if name not in inputs]
-    for name in names:
-        seen.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
-    found: dict[str, np.ndarray] = {}
-    with tempfile.TemporaryDirectory(dir=scratch()) as folder:
-        file = Path(folder) / "seen.onnx"
-        onnx.save(seen, str(file))
-        session = session_of(file)
-        for feed in feeds:
-            for name, value in zip(names, session.run(names, feed), strict=True):
-                most = np.abs(value).reshape(-1, value.shape[-1]).max(0)
-                found[name] = np.maximum(found.get(name, 0), most)
-    return found

@@ -84,6 +84,7 @@ def write_graph(
     values = tuple(_at_least_two(torch.from_numpy(each)) for each in inputs.values())
     program = exported(graph, values, (shapes,), list(inputs), outputs)
     save(program.model, file)
+    _check_varying(file, shapes)
 
 
 def exported(
@@ -166,9 +167,7 @@ def session_of(file: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        str(file), options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
 def _shapes(source: Source, portable: Portable, names: list[str]) -> tuple[dict[int, Any], ...]:
@@ -184,6 +183,20 @@ def _shapes(source: Source, portable: Portable, names: list[str]) -> tuple[dict[
             own[dimension] = known.setdefault(word, torch.export.Dim(word, max=max(most, 3)))
         found.append({0: rows, **own})
     return tuple(found)
+
+
+def _check_varying(file: Path, shapes: tuple[dict[int, Any], ...]) -> None:
+    """Refuse a graph in which a dimension that varies was fixed, as some layers do.
+
+    Raises:
+        HeadstartError: it would take rows of one number or one length alone.
+    """
+    for taken, varying in zip(session_of(file).get_inputs(), shapes, strict=True):
+        if any(isinstance(taken.shape[dimension], int) for dimension in varying):
+            raise HeadstartError(
+                "this network has no ONNX form (its layers fix the number or the length of rows); "
+                "take another --format, or another encoder."
+            )
 
 
 def _at_least_two(tensor: Tensor) -> Tensor:

@@ -105,8 +105,9 @@ class Parity:
             raise _refused(
                 f"only {self.overlap:.1%} of the ten nearest records stay the same, of "
                 f"{wanted:.0%} wanted",
-                "leave out --quantize, or lower --least-overlap" if rounded else "take another "
-                "--format",
+                "leave out --quantize, or lower --least-overlap"
+                if rounded
+                else "take another --format",
             )
         if self.accuracy is not None and self.interval is not None:
             theirs, low = self.accuracy[1], self.interval[0]
@@ -207,9 +208,7 @@ def _accuracy(
     return (one, other), _wilson(one, len(right[0]))
 
 
-def _probed(
-    one: np.ndarray, other: np.ndarray, truth: np.ndarray, seed: int
-) -> list[np.ndarray]:
+def _probed(one: np.ndarray, other: np.ndarray, truth: np.ndarray, seed: int) -> list[np.ndarray]:
     """Return which records a classifier gets right that saw the original's other half."""
     import warnings
 

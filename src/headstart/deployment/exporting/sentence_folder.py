@@ -23,7 +23,9 @@ _CODE = """\
 model = SentenceTransformer(str(HERE), device="cpu")
 vectors = model.encode(values)
 """
-MISSING = "exports for sentence-transformers need the extra `sentence`: pip install headstart[sentence]"
+MISSING = (
+    "exports for sentence-transformers need the extra `sentence`: pip install headstart[sentence]"
+)
 
 
 def write(source: Source, folder: Path) -> Written:

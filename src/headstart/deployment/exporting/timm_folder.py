@@ -46,8 +46,7 @@ def write(source: Source, folder: Path) -> Written:
     has_head = source.head is not None
     return Written(
         run=_runner(source, portable, folder),
-        packages=("numpy", "timm", *portable.packages)
-        + (("onnxruntime",) if has_head else ()),
+        packages=("numpy", "timm", *portable.packages) + (("onnxruntime",) if has_head else ()),
         imports=("import timm", "import torch") + (("import onnxruntime",) if has_head else ()),
         code=_CODE + (HEAD_CODE if has_head else ""),
         reading=portable,

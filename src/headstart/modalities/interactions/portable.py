@@ -29,7 +29,7 @@ def read(histories):
 MORE    return found
 """
 _POSITIONS = (
-    '    later = mask.sum(1, keepdims=True) - 1 - np.arange(longest)\n'
+    "    later = mask.sum(1, keepdims=True) - 1 - np.arange(longest)\n"
     '    found["positions"] = np.where(mask > 0, later, 0)\n'
 )
 _GAPS = '    found["gaps"] = np.zeros_like(table)\n'

@@ -112,7 +112,7 @@ def test_an_export_that_reads_otherwise_is_refused(
     with pytest.raises(HeadstartError, match="its example reads records otherwise"):
         table.export(format="numpy", out=str(tmp_path / "x"), quiet=True)
     monkeypatch.setattr("headstart.modalities.text.portable._CODE", "import nothing_like_this\n")
-    with pytest.raises(HeadstartError, match="its example fails .*nothing_like_this"):
+    with pytest.raises(HeadstartError, match=r"its example fails .*nothing_like_this"):
         table.export(format="numpy", out=str(tmp_path / "x"), quiet=True)
     assert left_in(tmp_path) == []
 

@@ -1,7 +1,7 @@
 """Graphs in 8 bits: weights, and the numbers that they are multiplied by.
 
-Networks of matrix products measure the range of their inputs at every call (dynamic); convolutions,
-for which that is slower than float32, have ranges that were measured on the user's records (static).
+Networks of matrix products measure the range of their inputs at every call (dynamic). For
+convolutions that is slower than float32: theirs are measured on the user's records once (static).
 
 Weights of products are unsigned, and those of convolutions have 7 bits: on processors without VNNI
 sums of others overflow. What would not survive 8 bits is parted from the rest before

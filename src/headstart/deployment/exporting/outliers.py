@@ -108,7 +108,7 @@ class Products:
             )
             before[name] = [
                 helper.make_node("Mul", [source, f"{name}_others"], [rest], f"{rest}_of"),
-                taken,
+                helper.make_node("Gather", taken, [few], f"{few}_of", axis=-1),
                 helper.make_node("MatMul", [few, f"{name}_weights"], [beside], f"{name}_apart"),
             ]
             node.input[0], node.output[0] = rest, f"{name}_main"

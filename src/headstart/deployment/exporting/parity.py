@@ -1,7 +1,7 @@
 """Whether an export gives what the original does, measured on the user's own records.
 
-A difference of numbers alone says little: what users do with vectors is to compare them, and with
-scores to decide. So the ten nearest of each record are compared, too, and the decisions of the head.
+A difference of numbers alone says little: users compare vectors with each other, and decide by
+scores. So the ten nearest of each record are compared, too, and the decisions of the head.
 """
 
 from __future__ import annotations

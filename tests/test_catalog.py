@@ -115,7 +115,8 @@ def test_what_the_source_does_not_say_is_imported(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.usefixtures("terminal")
 def test_every_entry_has_a_line_in_80_columns() -> None:
     catalog = Catalog.read()
-    assert set(catalog.families) == {"modalities", "encoders", "objectives", "tasks", "protocols"}
+    families = {"modalities", "encoders", "objectives", "tasks", "protocols", "exports"}
+    assert set(catalog.families) == families
     assert [line.name for line in catalog.families["objectives"]] == list(OBJECTIVES)
     output = str(catalog)
     assert max(map(len, output.splitlines())) <= 80

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from headstart.verbs import embed as embed
     from headstart.verbs import evaluate as evaluate
     from headstart.verbs import explain as explain
+    from headstart.verbs import export as export
     from headstart.verbs import finetune as finetune
     from headstart.verbs import generate as generate
     from headstart.verbs import index as index
@@ -58,6 +59,7 @@ _HOMES = {
     "embed": "headstart.verbs",
     "evaluate": "headstart.verbs",
     "explain": "headstart.verbs",
+    "export": "headstart.verbs",
     "finetune": "headstart.verbs",
     "generate": "headstart.verbs",
     "recommend": "headstart.verbs",

@@ -34,7 +34,8 @@ def names(
     """Return what is available, in headstart and in packages that extend it.
 
     Args:
-        what: a family (``objectives``, ``encoders``, ``modalities``, ``tasks``, ``protocols``);
+        what: a family (``objectives``, ``encoders``, ``modalities``, ``tasks``, ``protocols``,
+            ``exports``);
             ``cells`` for what goes with what; ``starts`` for the published encoders on this
             machine; by default all families.
         fetch: with ``starts``, a model of the Hugging Face hub that is fetched first.

@@ -64,6 +64,7 @@ VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
     "explain": (config.ExplainConfig, ("run", "inputs")),
     "recommend": (config.RecommendConfig, ("run",)),
     "generate": (config.GenerateConfig, ("run",)),
+    "export": (config.ExportConfig, ("run", "inputs")),
 }
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
@@ -307,7 +308,16 @@ def info(
 @app.command("list")
 def list_names(
     what: Annotated[
-        Literal["modalities", "encoders", "objectives", "tasks", "protocols", "cells", "starts"]
+        Literal[
+            "modalities",
+            "encoders",
+            "objectives",
+            "tasks",
+            "protocols",
+            "exports",
+            "cells",
+            "starts",
+        ]
         | None,
         typer.Argument(
             help="One family; cells: what goes with what; starts: published encoders on this "

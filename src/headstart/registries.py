@@ -119,6 +119,20 @@ PROTOCOLS = Registry(
     members=("about", "needs"),
 )
 
+#: Each name stands for a :class:`headstart.deployment.exporting.Format`.
+EXPORTS = Registry(
+    "export format",
+    {
+        "onnx": "headstart.deployment.exporting.onnx_folder:FORMAT",
+        "numpy": "headstart.deployment.exporting.numpy_table:FORMAT",
+        "transformers": "headstart.deployment.exporting.transformers_folder:FORMAT",
+        "sentence-transformers": "headstart.deployment.exporting.sentence_folder:FORMAT",
+        "timm": "headstart.deployment.exporting.timm_folder:FORMAT",
+    },
+    group="headstart.exports",
+    members=("about", "write"),
+)
+
 #: The tables by the word for their entries in `headstart list`.
 FAMILIES = {
     "modalities": MODALITIES,
@@ -126,4 +140,5 @@ FAMILIES = {
     "objectives": OBJECTIVES,
     "tasks": TASKS,
     "protocols": PROTOCOLS,
+    "exports": EXPORTS,
 }

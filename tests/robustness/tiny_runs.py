@@ -161,5 +161,9 @@ def typical(runs: Path) -> dict[str, dict[str, tuple[str, ...]]]:
         "embed": {"run": mlm, "inputs": (texts,), "out": ("--out=out.npy",)},
         "search": {"run": mlm, "query": ("--query=fox",), "count": ("--count=2",)},
         "explain": {"run": stars, "inputs": (texts,), "count": ("--count=1",)},
+        "export": {
+            "run": mlm, "format": ("--format=transformers",), "out": ("--out=out",),
+            "compared": ("--compared=20",),
+        },
         "generate": {"run": (str(runs / "writer"),), "tokens": ("--tokens=3",)},
     }  # fmt: skip

@@ -6,6 +6,7 @@ arguments with them, so an option exists in both or in neither.
 
 from __future__ import annotations
 
+from headstart.config.exporting import ExportConfig
 from headstart.config.generating import GenerateConfig
 from headstart.config.loading import check_options, load, sections, task_options
 from headstart.config.looking import AuditConfig, PreviewConfig
@@ -42,6 +43,7 @@ __all__ = [
     "EmbedConfig",
     "EvaluateConfig",
     "ExplainConfig",
+    "ExportConfig",
     "FinetuneConfig",
     "GenerateConfig",
     "GroupOptions",

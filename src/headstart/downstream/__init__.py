@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from headstart.data.audit import Audit
     from headstart.data.content import Content
     from headstart.downstream.frozen_head import FrozenHead
+    from headstart.downstream.portable import PortableHead
     from headstart.encoders import Encoder
     from headstart.evaluation.heads.chosen import Chosen
     from headstart.evaluation.metrics import Estimate
@@ -355,6 +356,17 @@ class Task(nn.Module, ABC):
         head = cls.restored(arguments, state)
         head.load_state_dict(state)
         return head.eval()
+
+    def portable(self) -> PortableHead:
+        """Return the head as a network that runs without this library.
+
+        Raises:
+            HeadstartError: this library alone can run it.
+        """
+        raise HeadstartError(
+            f"a head of the task {self.name!r} cannot be exported; leave it out with --head off, "
+            "for the encoder alone."
+        )
 
     def publish(self, encoder: Encoder, folder: Path) -> None:
         """Also write encoder and head as the Transformers model of the task, if there is one."""

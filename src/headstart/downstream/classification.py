@@ -25,6 +25,7 @@ from headstart.downstream.frozen import Pooler, Standardisation, frozen_features
 from headstart.downstream.frozen_head import FrozenHead
 from headstart.downstream.fused import Fused
 from headstart.downstream.head import zero_linear
+from headstart.downstream.portable import PortableHead, of_classes
 from headstart.downstream.rows import TargetRows, batches
 from headstart.downstream.wide import WIDE_RATE, Wide, is_wide
 from headstart.errors import HeadstartError
@@ -255,6 +256,27 @@ class Classification(Task):
         if self.familiar is None or not self._refuses:
             return rows
         return self.familiar.judged(rows, logs, features)
+
+    def portable(self) -> PortableHead:
+        """Return the probabilities; vectors of a pool that labels spread over are part of it.
+
+        Raises:
+            HeadstartError: it also counts sequences of tokens, which no network of tensors does.
+        """
+        if self.wide is not None:
+            raise HeadstartError(
+                "this head also counts sequences of tokens (its wide half), which only headstart "
+                "does; fine-tune with --wide off, or export the encoder alone with --head off."
+            )
+        limits: list[str] = []
+        if self.fused is not None and self.fused.keeps_records:
+            limits.append("the head holds the vectors of training records, from which it predicts.")
+        if self.familiar is not None:
+            limits.append("records unlike the labeled ones are not refused, as --abstain does.")
+        temperature = 1.0 if self.fused is None else self.fused.temperature
+        return of_classes(
+            self.name, self.labels, self.deep, self, temperature=temperature, limits=tuple(limits)
+        )
 
     def arguments(self) -> dict[str, Any]:
         """Return labels, sizes, dropout, scaling, and which further parts there are."""

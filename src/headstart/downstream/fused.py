@@ -57,6 +57,11 @@ class Fused(nn.Module):
                 sides.append(Linear(view, bool(each["unit"]), weight, bias))
         return cls(sides, float(described["temperature"]))
 
+    @property
+    def keeps_records(self) -> bool:
+        """Whether vectors of training records are a part of it."""
+        return any(isinstance(side, Spread) for side in self.sides)
+
     def described(self) -> dict[str, Any]:
         """Return what :meth:`restored` needs beside the weights, as plain values."""
         return {

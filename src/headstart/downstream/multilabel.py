@@ -14,6 +14,7 @@ from headstart.downstream import Task
 from headstart.downstream.alternatives import Alternative, multilabeled
 from headstart.downstream.frozen import Standardisation, pooled_features
 from headstart.downstream.head import zero_linear
+from headstart.downstream.portable import CLASSES, Activated, PortableHead
 from headstart.downstream.rows import LabeledRows
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols.multilabel import solve
@@ -176,6 +177,18 @@ class MultiLabel(Task):
             "macro_f1": float(f1_score(truth, found, average="macro", zero_division=0)),
             "exact": float((truth == found).all(1).mean()),
         }
+
+    def portable(self) -> PortableHead:
+        """Return the probability of each label; its thresholds stand beside them."""
+        network = Activated(self, self.logits, torch.sigmoid)
+        about = {
+            "task": self.name,
+            "labels": self.labels,
+            "thresholds": self.thresholds,
+            "scores": "probabilities",
+        }
+        least = np.array(self.thresholds)
+        return PortableHead(network, about, CLASSES, lambda scores: scores >= least)
 
     def arguments(self) -> dict[str, Any]:
         """Return labels, thresholds, sizes and dropout."""

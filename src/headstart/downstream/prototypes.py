@@ -22,6 +22,7 @@ from headstart.downstream.classes import (
     count_classes,
 )
 from headstart.downstream.frozen import pooled_features
+from headstart.downstream.portable import PortableHead, of_classes
 from headstart.downstream.rows import LabeledRows
 
 if TYPE_CHECKING:
@@ -118,6 +119,10 @@ class Prototypes(Task):
     def alternatives(self, train: Dataset, val: Dataset) -> list[Alternative]:
         """Return logistic regression on the strongest simple features of the kind of data."""
         return classified(self, train, val)
+
+    def portable(self) -> PortableHead:
+        """Return the probabilities by the distances to the class means."""
+        return of_classes(self.name, self.labels, self.logits, self)
 
     def arguments(self) -> dict[str, Any]:
         """Return labels and size."""

@@ -14,6 +14,7 @@ from headstart.downstream import Task
 from headstart.downstream.alternatives import Alternative, regressed
 from headstart.downstream.frozen import Pooler, Standardisation, pooled_features
 from headstart.downstream.head import zero_linear
+from headstart.downstream.portable import VALUE, Activated, PortableHead
 from headstart.downstream.rows import TargetRows
 from headstart.errors import HeadstartError
 from headstart.evaluation.protocols.reading import numbered
@@ -129,6 +130,19 @@ class Regression(Task):
     def alternatives(self, train: Dataset, val: Dataset) -> list[Alternative]:
         """Return ridge regression on the strongest simple features of the kind of data."""
         return regressed(self, train, val, self.scores)
+
+    def portable(self) -> PortableHead:
+        """Return the number itself (B,1), in the unit of the training numbers."""
+
+        def values(features: Tensor) -> Tensor:
+            return self.standardised(features)[:, None]
+
+        def scaled(found: Tensor) -> Tensor:
+            return found * self.deviation + self.mean
+
+        about = {"task": self.name, "scores": "the number"}
+        network = Activated(self, values, scaled)
+        return PortableHead(network, about, VALUE, lambda scores: scores[:, 0])
 
     def arguments(self) -> dict[str, Any]:
         """Return mean, deviation, size and dropout."""

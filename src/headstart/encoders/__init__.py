@@ -102,6 +102,14 @@ class Encoder(nn.Module, ABC):
         """Return ``forward(batch).pooled`` (B,D), without computing ``tokens`` if possible."""
         return self(batch).pooled
 
+    def exportable(self) -> nn.Module:
+        """Return a module from a batch to vectors (B,D), like :meth:`pool`, for ``torch.export``.
+
+        Its steps depend on shapes alone. By default it is the encoder itself, which asks
+        ``torch.compiler.is_exporting`` where it would look at values.
+        """
+        return Pooled(self)
+
     @abstractmethod
     def layers(self) -> list[nn.Module]:
         """Its parts from the input up, embeddings first; for freezing and layer-wise rates."""
@@ -124,6 +132,18 @@ class Encoder(nn.Module, ABC):
         if any(getattr(config, name, None) for name in _RATES):
             return True
         return any(isinstance(part, nn.Dropout) and part.p > 0 for part in self.modules())
+
+
+class Pooled(nn.Module):
+    """An encoder as a module that returns its pooled vectors (B,D) alone."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the vectors of a batch."""
+        return self.encoder.pool(batch).float()
 
 
 class TokenEncoder(Encoder):

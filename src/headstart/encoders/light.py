@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders import EncoderKind, Features, TokenEncoder
+from headstart.encoders.flat_table import FlatTable
 from headstart.encoders.sentence_folders import check_settings, modules_of, write_modules
 from headstart.encoders.visibility import mean_pool
 from headstart.errors import HeadstartError, refused
@@ -122,6 +123,16 @@ class LightEncoder(TokenEncoder):
         """The embedding is its only part."""
         return [self.embedding]
 
+    @property
+    def flat(self) -> Tensor:
+        """The table (V,D) whose plain mean over a text is its pooled vector."""
+        table = self.embedding.weight.detach()
+        return table * self.weights[:, None] - self.centre
+
+    def exportable(self) -> FlatTable:
+        """Return the flat table."""
+        return FlatTable(self.flat, normalize=self.normalize)
+
     def untrained(self) -> LightEncoder:
         """Return an encoder of the same shape and weights, freshly initialised."""
         return LightEncoder(self.weights.clone(), self.width, self.window, self.normalize)
@@ -129,15 +140,13 @@ class LightEncoder(TokenEncoder):
     def save(self, folder: Path) -> None:
         """Write a ``StaticEmbedding`` model, and the parameters it was computed from."""
         folder.mkdir(parents=True, exist_ok=True)
-        table = self.embedding.weight.detach()
         parts = {
             "weights": self.weights,
             "centre": self.centre,
             "window": torch.tensor(self.window),
         }
         save_file({k: v.contiguous() for k, v in parts.items()}, folder / PARTS)
-        flat = table * self.weights[:, None] - self.centre
-        save_file({"embedding.weight": flat.contiguous()}, folder / TABLE)
+        save_file({"embedding.weight": self.flat.contiguous()}, folder / TABLE)
         normalize = {"Normalize": "1_Normalize"} if self.normalize else {}
         write_modules(folder, {"StaticEmbedding": "", **normalize})
 

@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.compiler import is_exporting
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from headstart.batch import Batch
@@ -110,6 +111,9 @@ class RecurrentEncoder(TokenEncoder):
 
         A document begins where a position may not look at the one before it.
         """
+        if is_exporting():  # a row is one document
+            start = tokens.new_zeros(self.options.layers, tokens.shape[0], self.width)
+            return self.dropout(self.units(self.dropout(tokens), start)[0])
         count, length, _ = tokens.shape
         begins = torch.zeros(count, length, dtype=torch.bool, device=tokens.device)
         begins[:, 0] = True

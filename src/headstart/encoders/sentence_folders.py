@@ -60,8 +60,11 @@ class Pooling:
 
     def save(self, folder: Path, width: int) -> None:
         """Write the modules for sentence-transformers; nothing for the mean, its default."""
-        if self == Pooling():
-            return
+        if self != Pooling():
+            self.write(folder, width)
+
+    def write(self, folder: Path, width: int) -> None:
+        """Write the modules for sentence-transformers."""
         pooling = {"Transformer": "", "Pooling": "1_Pooling"}
         write_modules(folder, pooling | ({"Normalize": "2_Normalize"} if self.normalize else {}))
         flags = {f"{_OLD}{old}": new == self.mode for old, new in _NAMES.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.compiler import is_exporting
 
 from headstart.batch import Batch
 
@@ -19,12 +20,17 @@ def visibility(batch: Batch) -> Tensor | None:
         encoder.contextualize(encoder.embed(batch), causal(visibility(batch), batch))
     """
     segments, mask = batch.get("segments"), batch["mask"]
-    if segments is None and bool(mask.all()):
+    if segments is None and is_full(mask):
         return None
     seen = mask[:, None, :].expand(-1, mask.shape[1], -1)
     if segments is not None:
         seen = seen & (segments[:, :, None] == segments[:, None, :])
     return seen | torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
+
+
+def is_full(mask: Tensor) -> bool:
+    """Whether all positions (B,T) are real; in an exported network they need not be."""
+    return not is_exporting() and bool(mask.all())
 
 
 def real(batch: Batch) -> Tensor | None:
@@ -34,15 +40,18 @@ def real(batch: Batch) -> Tensor | None:
     nothing is masked; a row without real positions is not masked.
     """
     mask = batch["mask"]
-    if bool(mask.all()):
+    if is_full(mask):
         return None
     return (mask | ~mask.any(1, keepdim=True))[:, None, :]
 
 
 def positions_of(batch: Batch) -> Tensor | None:
-    """Return the position (B,T) of each token in its text; None if all count from 0 in order."""
+    """Return the position (B,T) of each token in its text; None if all count from 0 in order.
+
+    An exported network reads rows that are padded at the right.
+    """
     mask = batch["mask"]
-    if "positions" in batch or bool(mask[:, 0].all()):
+    if "positions" in batch or is_exporting() or bool(mask[:, 0].all()):
         return batch.get("positions")
     # Padding at the left moves no text to the right.
     return (mask.cumsum(1) - 1).clamp(min=0)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from headstart.batch import Batch, Rows
     from headstart.modalities import Evidence, Units
+    from headstart.modalities.portable import Portable
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,14 @@ class JoinedProcessor(Processor):
     def units(self, record: Mapping[str, Any], length: int) -> Units:
         """Return the units that the first part knows, removed for all parts."""
         return JoinedUnits(self._first.units(record, length), record["id"], self)
+
+    def portable(self, folder: Path, length: int) -> Portable:
+        """Raise an error: a part is exported alone."""
+        names = ", ".join(map(repr, self.parts))
+        raise HeadstartError(
+            f"encoders stand side by side here ({names}), and an export holds one; name the folder "
+            "of a part, encoder/NAME in the run, or fine-tune that part and export the new run."
+        )
 
     def save(self, folder: Path) -> None:
         """Write the files of each part into its own folder."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from headstart.batch import Batch, Rows
     from headstart.data.content import Content
+    from headstart.modalities.portable import Portable
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,20 @@ class Processor(ABC):
         """
         raise HeadstartError(
             f"of {self.content.noun} no parts are known that an explanation could name."
+        )
+
+    def portable(self, folder: Path, length: int) -> Portable:
+        """Write what reading records without this library needs, and return how it is done.
+
+        Args:
+            length: at which the encoder reads records.
+
+        Raises:
+            HeadstartError: this library alone can read them.
+        """
+        raise HeadstartError(
+            f"how {self.content.noun} are read here cannot be exported; export another part of the "
+            "encoder."
         )
 
     @abstractmethod

@@ -7,6 +7,7 @@ them there, and imports what it needs only when it is called.
 from __future__ import annotations
 
 from headstart.verbs.applying import embed, explain, generate, predict, search
+from headstart.verbs.delivering import export
 from headstart.verbs.describing import info
 from headstart.verbs.handle import Run, finetune, pretrain, runs
 from headstart.verbs.indexing import index
@@ -23,6 +24,7 @@ __all__ = [
     "embed",
     "evaluate",
     "explain",
+    "export",
     "finetune",
     "generate",
     "index",

@@ -10,6 +10,7 @@ from headstart.pages.markup import Markup, table, tag
 from headstart.run import RunFolder
 from headstart.verbs import (
     applying,
+    delivering,
     describing,
     indexing,
     judging,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from headstart.deployment.explain import Explanations
+    from headstart.deployment.exporting.export import Exported
     from headstart.deployment.indexes.indexing import IndexReport
     from headstart.deployment.monitoring.report import DriftReport
     from headstart.deployment.updating.report import UpdateReport
@@ -122,6 +124,10 @@ class Run(RunFolder):
     def recommend(self, **options: Any) -> Any:
         """Same as :func:`headstart.recommend` on this run."""
         return recommending.recommend(self, **options)
+
+    def export(self, *inputs: Any, **options: Any) -> Exported:
+        """Same as :func:`headstart.export` on this run."""
+        return delivering.export(self, *inputs, **options)
 
     def monitor(self, **options: Any) -> DriftReport:
         """Same as :func:`headstart.monitor` on this run."""

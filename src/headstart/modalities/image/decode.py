@@ -45,7 +45,7 @@ _DEPTHS = (8, 10, 12, 14, 16)
 _ROUNDED = 1e-3
 _NPY = b"\x93NUMPY"
 #: An image is decoded at no less than this many times the requested side.
-_SPARE = 2
+SPARE = 2
 
 
 class BadImage(Exception):
@@ -141,7 +141,7 @@ def _opened(value: Mapping[str, Any], side: int | None) -> Image:
         image = _header(file)
         try:
             if side is not None and image.format == "JPEG":
-                least = _SPARE * side / min(image.size)
+                least = SPARE * side / min(image.size)
                 image.draft(None, (math.ceil(least * image.width), math.ceil(least * image.height)))
             image.load()
             turn = _TURNS.get(_orientation(image))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.modalities.cells import Cells
+    from headstart.modalities.portable import Portable
 
 
 #: From this side on small images have smaller views.
@@ -122,6 +123,14 @@ class ImageProcessor(PixelProcessor):
         """Return a shifted view, and a cropped and recoloured one; both shifted if ``alike``."""
         strong = ("weak" if alike else "simclr") if kind == "auto" else kind
         return self.weak_view(batch, generator), self.augment(batch, generator, strong)
+
+    def portable(self, folder: Path, length: int) -> Portable:
+        """Write ``preprocessing.json``: how images become squares of ``length`` pixels."""
+        from headstart.modalities.image.portable import FILE, portable_images
+
+        found = portable_images(length)
+        write_json(folder / FILE, dict(found.settings))
+        return found
 
     def save(self, folder: Path) -> None:
         """Write ``image.json``."""

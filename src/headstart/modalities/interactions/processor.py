@@ -38,6 +38,8 @@ from headstart.modalities.tokens.token_file import (
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.modalities.portable import Portable
+
 #: Ids that are no items: padding, a hidden item, one that training never saw.
 PAD, MASK, UNKNOWN, FIRST = 0, 1, 2, 3
 SAVED, COUNTS = "items.json", "counts.npy"
@@ -244,6 +246,12 @@ class ItemProcessor(TokenProcessor):
         """Return the title of an item, in quotes where it has several words."""
         title = self.title_of(name)
         return f"\u201c{title}\u201d" if " " in title else title
+
+    def portable(self, folder: Path, length: int) -> Portable:
+        """Write the names of the items."""
+        from headstart.modalities.interactions.portable import portable_histories
+
+        return portable_histories(self, folder, length)
 
     def save(self, folder: Path) -> None:
         """Write ``items.json``, the counts, and the table of the items."""

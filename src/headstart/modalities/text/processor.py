@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.modalities import Processor
+    from headstart.modalities.portable import Portable
     from headstart.modalities.text.synonyms import Synonyms
     from headstart.modalities.text.units import TextUnits
 
@@ -219,6 +220,12 @@ class TextProcessor(TokenProcessor):
                 for text, each in zip(windows, encoded, strict=True)
             ]
         return Dataset.from_dict({"text": texts})
+
+    def portable(self, folder: Path, length: int) -> Portable:
+        """Write a tokenizer that cuts and pads by itself."""
+        from headstart.modalities.text.portable import portable_texts
+
+        return portable_texts(self, folder, length)
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer, so that ``AutoTokenizer`` opens it, and the token counts."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from headstart.verbs import recommend as recommend
     from headstart.verbs import runs as runs
     from headstart.verbs import search as search
+    from headstart.verbs import serve as serve
 
 # Read when torch is loaded. A thread that waits for others spins by default; where something else
 # runs as well, threads then wait for each other's time slices, and two are slower than one
@@ -66,6 +67,7 @@ _HOMES = {
     "preview": "headstart.verbs",
     "runs": "headstart.verbs",
     "search": "headstart.verbs",
+    "serve": "headstart.verbs",
 }
 
 # `from headstart import *` leaves Python's own list alone.

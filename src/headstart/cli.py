@@ -61,6 +61,7 @@ VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
     "explain": (config.ExplainConfig, ("run", "inputs")),
     "recommend": (config.RecommendConfig, ("run",)),
     "generate": (config.GenerateConfig, ("run",)),
+    "serve": (config.ServeConfig, ("runs",)),
 }
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]

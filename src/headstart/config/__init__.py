@@ -31,6 +31,7 @@ from headstart.config.options import (
     spelled_out,
 )
 from headstart.config.recommending import RecommendConfig
+from headstart.config.serving import ServeConfig
 from headstart.config.tasks import SemiOptions
 from headstart.config.vectors import EmbedConfig, SearchConfig
 
@@ -54,6 +55,7 @@ __all__ = [
     "SafeguardOptions",
     "SearchConfig",
     "SemiOptions",
+    "ServeConfig",
     "SourceOptions",
     "SplitOptions",
     "TaskOptions",

@@ -15,7 +15,7 @@ from headstart.data.store import stream
 from headstart.downstream import TASKS, Task
 from headstart.downstream.head import task_of
 from headstart.downstream.predictions import check_ending
-from headstart.encoders.opening import open_encoder, open_processor
+from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError, shown
 from headstart.modalities.inline import inline_records
 from headstart.modalities.opening import ranking_hint
@@ -111,28 +111,52 @@ def predict(
     Raises:
         HeadstartError: the run was not fine-tuned; raised at once, before the first row.
     """
-    head = open_head(run)
-    if options is not None:
-        head.configure(options)
-    encoder = open_encoder(run.encoder)
-    processor = open_processor(run.encoder)
-    length = run.recorded("length", int)
-    encoder.eval()
-    batch_size = min(batch_size, head.eval_batch_size)
+    predictor = Predictor(run, options=options)
+    batch_size = min(batch_size, predictor.head.eval_batch_size)
 
     def rows() -> Iterator[dict[str, Any]]:
         for start in range(0, len(records), batch_size):
             chunk = records.select(range(start, min(start + batch_size, len(records))))
-            with torch.inference_mode():
-                batch = head.collate(processor, chunk, length)
-                found = head.predictions(head.features(encoder, batch), batch)
-            for row, record in zip(found, chunk, strict=True):
-                yield {"id": record["id"], **head.describe(row, record)}
+            for row, record in zip(predictor.rows(chunk), chunk, strict=True):
+                yield {"id": record["id"], **row}
         if say is not None:
-            for note in head.notes():
+            for note in predictor.head.notes():
                 say(note)
 
     return rows()
+
+
+class Predictor:
+    """The head of a fine-tuned run on its encoder, opened once.
+
+    Args:
+        opened: the encoder of the run, where it is open already.
+        options: of ``headstart predict``, for tasks that have options.
+
+    Raises:
+        HeadstartError: the run was not fine-tuned.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        opened: OpenedEncoder | None = None,
+        options: PredictConfig | None = None,
+    ) -> None:
+        self.head = open_head(run)
+        if options is not None:
+            self.head.configure(options)
+        opened = opened or OpenedEncoder(run.encoder)
+        self.encoder, self.processor = opened.encoder, opened.processor
+        self.length = run.recorded("length", int)
+        self.encoder.eval()
+
+    def rows(self, records: Dataset) -> list[dict[str, Any]]:
+        """Return a row of plain values for each record, computed as one batch."""
+        with torch.inference_mode():
+            batch = self.head.collate(self.processor, records, self.length)
+            found = self.head.predictions(self.head.features(self.encoder, batch), batch)
+        return [self.head.describe(row, record) for row, record in zip(found, records, strict=True)]
 
 
 def beside_rows(

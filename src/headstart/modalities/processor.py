@@ -186,6 +186,14 @@ class TokenProcessor(Processor):
 
     vocabulary: Vocabulary
 
+    def pad(self, rows: list[list[int]]) -> Batch:
+        """Turn rows of ids into a batch (B,T), T that of the longest.
+
+        Raises:
+            HeadstartError: rows of this kind of data are more than ids.
+        """
+        raise HeadstartError(f"of {self.content.noun} no ids can be read; give the records.")
+
     def as_records(self) -> Dataset:
         """Return each token of the vocabulary as a record of its own, in the order of their ids.
 

@@ -12,6 +12,7 @@ from headstart.verbs.handle import Run, finetune, pretrain, runs
 from headstart.verbs.judging import audit, compare, evaluate, label
 from headstart.verbs.previewing import preview
 from headstart.verbs.recommending import recommend
+from headstart.verbs.serving import serve
 
 __all__ = [
     "Run",
@@ -30,4 +31,5 @@ __all__ = [
     "recommend",
     "runs",
     "search",
+    "serve",
 ]

@@ -12,16 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import RecommendConfig, SearchConfig, ServeConfig
-from headstart.deployment import search as searching
 from headstart.deployment.generators import STREAMS
-from headstart.deployment.index_sources import open_index
-from headstart.deployment.parts import nearest_parts, parts_of
 from headstart.deployment.serving import work
 from headstart.deployment.serving.errors import Refusal
 from headstart.deployment.serving.queue import Lane
 from headstart.deployment.serving.values import Values
-from headstart.downstream import Task
-from headstart.downstream.predict import Predictor
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError, did_you_mean
 from headstart.modalities import TokenProcessor
@@ -138,6 +133,9 @@ def _predict(found: Served, run: RunFolder, config: ServeConfig, say: Say) -> No
             f"{found.name!r} is a pre-training run and knows no labels; fine-tune it with "
             "`headstart finetune`, and serve the run that this makes."
         )
+    from headstart.downstream import Task
+    from headstart.downstream.predict import Predictor
+
     predictor = Predictor(run, found.opened)
     head = predictor.head
     if type(head).read_inputs is not Task.read_inputs:
@@ -161,9 +159,13 @@ def _explain(found: Served, run: RunFolder, config: ServeConfig, say: Say) -> No
 def _search(found: Served, run: RunFolder | None, config: ServeConfig, say: Say) -> None:
     opened, index = found.opened, None
     if config.index is not None:
+        from headstart.deployment.index_sources import open_index
+
         asked = SearchConfig(run=found.folder, query="-", index=config.index)
         index = open_index(Path(config.index), opened, [], asked, say)
-    elif run is not None:
+    elif run is not None and RunFolder(store_of(run.folder)).index.is_dir():
+        from headstart.deployment import search as searching
+
         sources, reading = run.sources()
         if sources:
             folder = searching.index_folder(opened, store_of(run.folder), sources, reading)
@@ -173,6 +175,8 @@ def _search(found: Served, run: RunFolder | None, config: ServeConfig, say: Say)
         found.lanes["search"] = work.neighbours(opened, found.values, index)
         return
     if opened.modality.parts is not None:
+        from headstart.deployment.parts import nearest_parts, parts_of
+
         parts = parts_of(opened)
         found.parts = lambda query, count: nearest_parts(parts, query, count)
         found.lanes["search"] = work.calls()

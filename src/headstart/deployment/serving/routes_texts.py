@@ -13,7 +13,6 @@ from headstart.deployment.serving.errors import Refusal
 from headstart.deployment.serving.limits import STREAMS
 from headstart.deployment.serving.schemas import Generate, described
 from headstart.deployment.serving.service import Service, answer
-from headstart.deployment.writing import Sampling
 
 
 def routes(service: Service) -> APIRouter:
@@ -26,6 +25,8 @@ def routes(service: Service) -> APIRouter:
 
         It ends where the client goes away, as its task is cancelled then.
         """
+        from headstart.deployment.writing import Sampling  # loads much that no other route needs
+
         served = service.models.get(asked.model)
         lane, stream = served.lane("generate"), served.stream
         assert stream is not None

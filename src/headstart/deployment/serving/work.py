@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from headstart.batch import to_device
-from headstart.deployment import search as searching
 from headstart.deployment.serving.errors import BadRecord
 from headstart.deployment.serving.queue import Lane
 from headstart.precision import precision
@@ -131,6 +130,8 @@ def explanations(explainer: Explainer, values: Values) -> Lane:
 
 def neighbours(opened: OpenedEncoder, values: Values, index: Index) -> Lane:
     """Return the lane from questions to the rows of their nearest records."""
+    from headstart.deployment import search as searching
+
     embed = vectors(opened, values)
 
     def compute(items: list[Question]) -> list[Any]:

@@ -151,7 +151,7 @@ def served(runs: Path) -> Iterator[Asker]:
 @pytest.fixture
 def serve(runs: Path) -> Iterator[Callable[..., Any]]:
     """Return a function that serves runs with options, for the length of a block."""
-    yield lambda *names, key=None, **options: serving(
+    return lambda *names, key=None, **options: serving(
         ServeConfig(runs=[str(runs / name) for name in names], port=0, **options), key
     )
 

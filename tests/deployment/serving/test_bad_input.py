@@ -52,7 +52,7 @@ def test_what_is_no_record_is_refused(
         (b"[1]", "application/json", 422, "the body must be a JSON object"),
         (b"input=a", "application/x-www-form-urlencoded", 415, "send the body as"),
         (b'{"input": "a"}', "text/plain", 415, "send the body as"),
-        (b"--x\r\nnothing", "multipart/form-data; boundary=x", 400, "the upload cannot be read"),
+        (b"--x\r\nnothing", "multipart/form-data; boundary=x", 422, "has no records"),
         (b"nothing", "multipart/form-data", 400, "the upload cannot be read"),
     ],
 )

@@ -137,9 +137,7 @@ def server(command: list[str], body: bytes) -> Iterator[tuple[int, float]]:
         for _ in range(1200):
             with suppress(OSError):
                 sent = {"content-type": "application/json"}
-                asked = urllib.request.Request(
-                    f"http://127.0.0.1:{PORT}/v1/embeddings", body, sent
-                )
+                asked = urllib.request.Request(f"http://127.0.0.1:{PORT}/v1/embeddings", body, sent)
                 urllib.request.urlopen(asked, timeout=60).read()
                 break
             time.sleep(0.1)
@@ -270,7 +268,9 @@ def started(model: str, texts: list[str], turns: int) -> None:
         start = time.perf_counter()
         subprocess.run([sys.executable, "-c", "import torch"], check=True)
         torch_alone.append(time.perf_counter() - start)
-    print(f"first answer after {median(ours):.1f} s; `import torch` alone {median(torch_alone):.1f}")
+    print(
+        f"first answer after {median(ours):.1f} s; `import torch` alone {median(torch_alone):.1f}"
+    )
 
 
 def main() -> None:

@@ -8,22 +8,26 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from pydantic import BaseModel
+
+
+class Asked(BaseModel):
+    """The body that a route takes; FastAPI resolves its name in the module."""
+
+    input: str | list[str]
+    encoding_format: str = "float"
+
 
 def fastapi(model: str, port: int) -> None:
     """Serve with sentence-transformers in a FastAPI route, which runs it in a pool of threads."""
     import torch
     import uvicorn
     from fastapi import FastAPI
-    from pydantic import BaseModel
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(1)
     network = SentenceTransformer(model, device="cpu")
     app = FastAPI()
-
-    class Asked(BaseModel):
-        input: str | list[str]
-        encoding_format: str = "float"
 
     @app.post("/v1/embeddings")
     def embeddings(asked: Asked) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,6 +103,13 @@ class Processor(ABC):
         Text is cut at ``length`` tokens and padded to the longest row; images are resized to
         ``length`` pixels per side.
         """
+
+    def typed(self, values: Sequence[str], length: int) -> Batch | None:
+        """Turn what was typed into the batch of its records, without making these.
+
+        By default None: records are made, which takes longer than a small network does.
+        """
+        return None
 
     def batches(
         self, records: Dataset, length: int, size: int

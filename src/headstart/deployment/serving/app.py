@@ -39,7 +39,8 @@ def application(service: Service) -> FastAPI:
             Exception: _failed,
         },
     )
-    for module in (routes_about, routes_vectors, routes_labels, routes_lists, routes_texts):
+    # Routes are looked for in this order, so that the busiest stand first.
+    for module in (routes_vectors, routes_labels, routes_lists, routes_texts, routes_about):
         app.include_router(module.routes(service))
     return app
 

@@ -11,6 +11,7 @@ import torch
 from headstart.batch import to_device
 from headstart.deployment.serving.errors import BadRecord
 from headstart.deployment.serving.queue import Lane
+from headstart.modalities import Processor
 from headstart.precision import precision
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def vectors(opened: OpenedEncoder, values: Values) -> Lane:
     encoder.eval()
     pooled = _pooled(opened)
 
+    cost = values.cost(length)
+
     def of_records(records: Dataset) -> list[Any]:
         found: list[Any] = [None] * len(records)
         for indices, batch in processor.batches(records, length, ROWS):
@@ -56,8 +59,18 @@ def vectors(opened: OpenedEncoder, values: Values) -> Lane:
                 found[index] = vector
         return found
 
-    cost = values.cost(length)
-    return Lane(_each_readable(values, of_records), most=ROWS * length, cost=cost)
+    def of_typed(items: list[Any]) -> list[Any]:
+        found: list[Any] = [None] * len(items)
+        for indices in _alike([cost(item) for item in items], ROWS * length):
+            batch = processor.typed([items[index] for index in indices], length)
+            assert batch is not None
+            for index, vector in zip(indices, pooled(batch), strict=True):
+                found[index] = vector
+        return found
+
+    makes_none = type(processor).typed is not Processor.typed and not values.are_bytes
+    compute = of_typed if makes_none else _each_readable(values, of_records)
+    return Lane(compute, most=ROWS * length, cost=cost)
 
 
 def positions(opened: OpenedEncoder, values: Values) -> Lane:
@@ -82,17 +95,18 @@ def ids(opened: OpenedEncoder) -> Lane:
     pooled = _pooled(opened)
     length = opened.length
 
+    def cost(item: list[int]) -> float:
+        return float(min(length, len(item)))
+
     def compute(items: list[list[int]]) -> list[Any]:
-        order = sorted(range(len(items)), key=lambda index: len(items[index]))
         found: list[Any] = [None] * len(items)
-        for start in range(0, len(order), ROWS):
-            some = order[start : start + ROWS]
+        for some in _alike([cost(item) for item in items], ROWS * length):
             rows = pooled(processor.pad([items[index][:length] for index in some]))
             for index, vector in zip(some, rows, strict=True):
                 found[index] = vector
         return found
 
-    return Lane(compute, most=ROWS * length, cost=lambda item: float(min(length, len(item))))
+    return Lane(compute, most=ROWS * length, cost=cost)
 
 
 def predictions(predictor: Predictor, values: Values) -> Lane:
@@ -169,6 +183,18 @@ def pieces() -> Lane:
             return [next(item, None) for item in items]
 
     return Lane(compute, most=1)
+
+
+def _alike(costs: Sequence[float], most: float) -> Iterator[list[int]]:
+    """Yield the indices of items of similar cost, which are padded to the most expensive one."""
+    some: list[int] = []
+    for index in sorted(range(len(costs)), key=lambda index: costs[index]):
+        if some and (len(some) + 1) * costs[index] > most:
+            yield some
+            some = []
+        some.append(index)
+    if some:
+        yield some
 
 
 def _each_readable(

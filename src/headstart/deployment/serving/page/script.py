@@ -125,7 +125,8 @@ const actions = {
     const vector = found.data[0].embedding;
     const first = vector.slice(0, 24).map(value => value.toFixed(4)).join("  ");
     const more = vector.length > 24 ? " …" : "";
-    return [make("p", `${vector.length} numbers, from ${found.usage.total_tokens} positions`),
+    const read = found.usage.total_tokens ? `, from ${found.usage.total_tokens} positions` : "";
+    return [make("p", `${vector.length} numbers${read}`),
             make("p", first + more, "vector")];
   }],
 };

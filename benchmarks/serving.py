@@ -1,13 +1,13 @@
 """``headstart serve`` against sentence-transformers in FastAPI, and against LitServe.
 
-Usage: ``python benchmarks/serving.py RUN [--litserve PYTHON]``, where PYTHON has LitServe installed;
-MiniLM is measured besides where a package carries it.
+Usage: ``python benchmarks/serving.py RUN [--litserve PYTHON]``, where PYTHON has LitServe
+installed; MiniLM is measured besides, from the package that carries it.
 
-32 connections send one text a request, each the next when the last is answered. All servers have the
-same model, one compute thread for it, and take turns, one at a time. What counts is the time of the
-processor in all processes of the server, for each request; requests a second depend on the client,
-which has the same two cores. Then ours alone: the rate with 32 texts and with one text a request
-beside that of the vectors computed offline; four times as many requests as it answers, of which
+32 connections send one text a request, each the next when the last is answered. All servers have
+the same model, one compute thread for it, and take turns, one at a time. What counts is the time of
+the processor in all processes of the server, for each request; requests a second depend on the
+client, which has the same two cores. Then ours alone: the rate with 32 texts and with one text a
+request beside that of the vectors computed offline; four times as many requests as it answers, of which
 each must be answered with 200 or 429; and the memory over a bounded load.
 """
 
@@ -207,16 +207,16 @@ def offline(model: str, texts: list[str], seconds: float, turns: int) -> None:
     torch.set_num_threads(1)
     opened = OpenedEncoder(model)
     records = Dataset.from_dict({"id": texts, "text": texts})
-    settings = {"length": opened.length}
+    length = opened.length
     rates: dict[str, list[float]] = {"offline": [], "32 texts": [], "1 text": []}
     with server(_ours(model), _bodies(texts, 1)[0]) as (_, _):
-        features(opened.encoder, opened.processor, records.select(range(64)), **settings)
+        features(opened.encoder, opened.processor, records.select(range(64)), length=length)
         for size in (1, 32):
             loaded(_bodies(texts, size), 1, CONNECTIONS)
         for _ in range(turns):
             start, count = time.perf_counter(), 0
             while time.perf_counter() - start < seconds:
-                features(opened.encoder, opened.processor, records, **settings)
+                features(opened.encoder, opened.processor, records, length=length)
                 count += len(records)
             rates["offline"].append(count / (time.perf_counter() - start))
             for name, size in (("32 texts", 32), ("1 text", 1)):
@@ -268,9 +268,8 @@ def started(model: str, texts: list[str], turns: int) -> None:
         start = time.perf_counter()
         subprocess.run([sys.executable, "-c", "import torch"], check=True)
         torch_alone.append(time.perf_counter() - start)
-    print(
-        f"first answer after {median(ours):.1f} s; `import torch` alone {median(torch_alone):.1f}"
-    )
+    alone = median(torch_alone)
+    print(f"first answer after {median(ours):.1f} s; `import torch` alone {alone:.1f} s")
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from .test_routes import encoded, form
         ({"input": ["a", " \t"]}, 422, "record 1 of 'input': it is blank."),
         ({"input": ["a", "b\0c"]}, 422, "record 1 of 'input': it holds NUL bytes; remove them."),
         ({"input": []}, 422, "'input' has no records."),
-        ({"input": ["a"] * 51}, 413, "51 records are more than 50 (limit `items`)"),
+        ({"input": ["a"] * 51}, 413, "51 records are more than 50 (limit `records`)"),
         ({"input": 7}, 422, "'input' must be"),
         ({"input": [[]]}, 422, "record 0 of 'input' must be ids from 0 to"),
         ({"input": ["a", 7]}, 422, "'input'"),

@@ -129,7 +129,7 @@ def test_a_text_is_written_piece_by_piece_and_is_that_of_the_verb(served, runs) 
     asked = {"prompt": "the old film", "tokens": 6, "seed": 3}
     expected = hs.generate(runs / "writer", quiet=True, **asked)
     _, whole = served.post("/generate", model="writer", stream=False, **asked)
-    assert "the old film" + whole["text"] == expected
+    assert "the old film" + whole["continuation"] == expected
     body = json.dumps({"model": "writer", **asked})
     status, headers, content = served.raw(
         "POST", "/generate", body, content_type="application/json"
@@ -138,7 +138,9 @@ def test_a_text_is_written_piece_by_piece_and_is_that_of_the_verb(served, runs) 
     assert headers["content-type"].startswith("text/event-stream")
     events = [event.removeprefix("data: ") for event in content.decode().split("\n\n")[:-1]]
     assert events[-1] == "[DONE]"
-    assert "".join(json.loads(event)["text"] for event in events[:-1]) == whole["text"]
+    assert (
+        "".join(json.loads(event)["continuation"] for event in events[:-1]) == whole["continuation"]
+    )
 
 
 def test_pictures_come_as_base64_or_as_an_upload_and_give_the_same(served) -> None:

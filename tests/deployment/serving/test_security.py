@@ -147,7 +147,7 @@ def test_a_million_records_are_refused(serve) -> None:
     with serve("words") as asker:
         status, message = asker.fault("/v1/embeddings", input=["a"] * 10**6)
         assert status == 413
-        assert "1,000,000 records are more than 2,048 (limit `items`)" in message
+        assert "1,000,000 records are more than 2,048 (limit `records`)" in message
         assert asker.post("/v1/embeddings", input=["a"] * 2048)[0] == 200
 
 

@@ -56,9 +56,9 @@ def _check_count(count: int, limits: Limits, param: str | None) -> None:
     if count > limits.items:
         raise Refusal(
             413,
-            f"{count:,} records are more than {limits.items:,} (limit `items`); send fewer at "
+            f"{count:,} records are more than {limits.items:,} (limit `records`); send fewer at "
             "once.",
-            "items",
+            "records",
             param,
         )
     if not count:

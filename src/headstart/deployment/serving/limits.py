@@ -44,7 +44,6 @@ class Limits:
         connections: open at the same time.
         tokens: that are generated for a request.
         read: seconds until a request has arrived.
-        pixels: of a picture.
     """
 
     body: int
@@ -87,15 +86,15 @@ class Limits:
                 "until the headers, and then the body, have arrived",
             ),
             Limit("body", _size(self.body), "--max-body", 413, "the body, counted as it arrives"),
-            Limit("items", f"{self.items:,}", "--max-items", 413, "records of a request"),
+            Limit("records", f"{self.items:,}", "--max-items", 413, "records of a request"),
             Limit(
-                "item",
+                "record",
                 "the run's length",
                 "",
                 422,
                 'positions of a record: cut, or refused with `"truncate": false`',
             ),
-            Limit("pixels", "89 million", "", 422, "of a picture, read from its header"),
+            Limit("picture", "89 million", "", 422, "pixels of a picture, from its header"),
             Limit("count", f"{COUNT:,}", "", 422, "neighbours or items that are asked for"),
             Limit("tokens", f"{self.tokens:,}", "--max-tokens", 422, "tokens to generate"),
             Limit("streams", f"{STREAMS}", "", 429, "texts that are generated at once"),

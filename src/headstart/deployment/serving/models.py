@@ -68,7 +68,7 @@ class Served:
             "owned_by": "headstart",
             "abilities": abilities,
             "reads": self.opened.modality.content.noun,
-            "as": "base64" if self.values.are_bytes else "text",
+            "as": "base64" if self.values.are_bytes else "typed",
             "length": self.opened.length,
             "width": self.opened.encoder.width,
             "labels": self.labels,

@@ -38,6 +38,11 @@ class Watcher(Protocol):
         """The first records of a request begin to be computed."""
 
 
+def _one(item: Any) -> float:
+    """Return the cost of an item where all cost the same."""
+    return 1.0
+
+
 @dataclass(eq=False)
 class Lane:
     """Work that is computed together.
@@ -51,7 +56,7 @@ class Lane:
 
     compute: Callable[[list[Any]], Sequence[Any]]
     most: float = math.inf
-    cost: Callable[[Any], float] = lambda item: 1.0
+    cost: Callable[[Any], float] = _one
     jobs: deque[_Job] = field(default_factory=deque, init=False)
     #: Cost of all records that wait.
     waiting: float = field(default=0.0, init=False)

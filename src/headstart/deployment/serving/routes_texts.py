@@ -71,14 +71,14 @@ def routes(service: Service) -> APIRouter:
         first = await anext(found, "")
         if not asked.stream:
             text = first + "".join([piece async for piece in found])
-            return answer({"model": name, "text": text})
+            return answer({"model": name, "continuation": text})
 
         async def events() -> AsyncIterator[bytes]:
             try:
-                yield b"data: " + to_json({"model": name, "text": first}) + b"\n\n"
+                yield b"data: " + to_json({"model": name, "continuation": first}) + b"\n\n"
                 async for piece in found:
                     if piece:
-                        yield b"data: " + to_json({"text": piece}) + b"\n\n"
+                        yield b"data: " + to_json({"continuation": piece}) + b"\n\n"
                 yield b"data: [DONE]\n\n"
             finally:
                 await found.aclose()  # type: ignore[attr-defined]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, TypeAdapter
 
 from headstart.deployment.serving.limits import COUNT
 
@@ -115,7 +115,7 @@ def described(model: type[Body]) -> dict[str, Any]:
         fields = {
             name: field for name, field in schema["properties"].items() if name != model.records
         }
-        file = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+        file = TypeAdapter(Annotated[list[bytes], Field(min_length=1)]).json_schema()
         needed = [name for name in schema.get("required", []) if name != model.records]
         content["multipart/form-data"] = {
             "schema": {

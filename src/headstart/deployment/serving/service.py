@@ -77,8 +77,8 @@ class Service:
             raise Refusal(
                 422,
                 f"record {number} of {param!r} is longer than the {length:,} positions that the "
-                "run reads (limit `item`); shorten it, or leave out 'truncate'.",
-                "item",
+                "run reads (limit `record`); shorten it, or leave out 'truncate'.",
+                "record",
                 param,
             )
 

@@ -30,8 +30,8 @@ def try_page() -> str:
     )
     record = tag(
         "section",
-        tag("label", "Record", for_="text", id="record"),
-        tag("textarea", id="text", rows=4, spellcheck="false"),
+        tag("label", "Record", for_="typed", id="record"),
+        tag("textarea", id="typed", rows=4, spellcheck="false"),
         tag(
             "label",
             tag("span", "Drop a file here, or choose one", id="named"),

@@ -90,7 +90,8 @@ def _type(field: Mapping[str, Any]) -> str:
     if "enum" in field:
         return " or ".join(json.dumps(each) for each in field["enum"])
     if field.get("type") == "array":
-        return f"list of {_type(field['items'])}"
+        elements = next(each for each in field.values() if isinstance(each, Mapping))
+        return f"list of {_type(elements)}"
     bounds = [
         f"{sign} {field[name]}"
         for name, sign in (("minimum", "from"), ("maximum", "to"))

@@ -35,9 +35,9 @@ const base64 = blob => new Promise((done, failed) => {
   reader.readAsDataURL(blob);
 });
 const record = async () => {
-  if (chosen().as === "text") {
-    if (!part("text").value.trim()) throw new Error("Type a record first.");
-    return part("text").value;
+  if (chosen().as === "typed") {
+    if (!part("typed").value.trim()) throw new Error("Type a record first.");
+    return part("typed").value;
   }
   if (!file) throw new Error("Choose a file first.");
   return base64(file);
@@ -99,9 +99,9 @@ const actions = {
   }],
   generate: ["Write on", async model => {
     stop = new AbortController();
-    const shown = make("p", part("text").value, "written");
+    const shown = make("p", part("typed").value, "written");
     part("answer").replaceChildren(shown);
-    const body = {model, prompt: part("text").value};
+    const body = {model, prompt: part("typed").value};
     const answer = await ask("/generate", body, stop.signal);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
@@ -115,7 +115,7 @@ const actions = {
         if (data === "[DONE]") continue;
         const told = JSON.parse(data);
         if (told.error) throw new Error(told.error.message);
-        shown.textContent += told.text;
+        shown.textContent += told.continuation;
       }
     }
     return [shown];
@@ -151,8 +151,8 @@ const run = async (button, work) => {
 const offer = () => {
   const model = chosen();
   if (!model) return;
-  const isText = model.as === "text";
-  part("text").hidden = !isText;
+  const isText = model.as === "typed";
+  part("typed").hidden = !isText;
   part("drop").hidden = isText;
   part("record").hidden = !isText;
   part("record").textContent = `What it reads: ${model.reads}`;
@@ -193,7 +193,7 @@ for (const name of ["dragover", "dragleave", "drop"])
     if (name === "drop") take(event.dataTransfer.files[0]);
   });
 part("model").addEventListener("change", offer);
-part("text").addEventListener("keydown", event => {
+part("typed").addEventListener("keydown", event => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey))
     part("actions").querySelector("button")?.click();
 });

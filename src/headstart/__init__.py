@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from headstart.verbs import recommend as recommend
     from headstart.verbs import runs as runs
     from headstart.verbs import search as search
+    from headstart.verbs import serve as serve
     from headstart.verbs import update as update
 
 # Read when torch is loaded. A thread that waits for others spins by default; where something else
@@ -73,6 +74,7 @@ _HOMES = {
     "preview": "headstart.verbs",
     "runs": "headstart.verbs",
     "search": "headstart.verbs",
+    "serve": "headstart.verbs",
     "update": "headstart.verbs",
 }
 

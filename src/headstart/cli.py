@@ -65,6 +65,7 @@ VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
     "recommend": (config.RecommendConfig, ("run",)),
     "generate": (config.GenerateConfig, ("run",)),
     "export": (config.ExportConfig, ("run", "inputs")),
+    "serve": (config.ServeConfig, ("runs",)),
 }
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]

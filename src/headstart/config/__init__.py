@@ -32,6 +32,7 @@ from headstart.config.options import (
     spelled_out,
 )
 from headstart.config.recommending import RecommendConfig
+from headstart.config.serving import ServeConfig
 from headstart.config.tasks import SemiOptions
 from headstart.config.vectors import EmbedConfig, IndexConfig, SearchConfig
 from headstart.config.watching import MonitorConfig, UpdateConfig
@@ -59,6 +60,7 @@ __all__ = [
     "SafeguardOptions",
     "SearchConfig",
     "SemiOptions",
+    "ServeConfig",
     "SourceOptions",
     "SplitOptions",
     "TaskOptions",

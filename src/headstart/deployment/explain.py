@@ -51,6 +51,7 @@ class Explainer:
     Args:
         run: a run fine-tuned for classification, on a kind of data that has units.
         method: ``auto``, ``gradients``, ``rollout`` or ``gradcam``.
+        opened: the encoder of the run, where it is open already.
 
     Raises:
         HeadstartError: the run has another task or kind of data, or the encoder does not support
@@ -62,7 +63,9 @@ class Explainer:
         print(explainer.explain({"id": "1", "text": "an awful film"}).headline())
     """
 
-    def __init__(self, run: RunFolder, method: str = "auto") -> None:
+    def __init__(
+        self, run: RunFolder, method: str = "auto", opened: OpenedEncoder | None = None
+    ) -> None:
         head = open_head(run)
         if not isinstance(head, Classification):
             task = run.recorded("task", str)
@@ -70,7 +73,7 @@ class Explainer:
                 f"{run.folder} was fine-tuned for {task}, and only predictions of classes can be "
                 "explained; name a run of --task classification."
             )
-        self.opened = OpenedEncoder(run.encoder)
+        self.opened = opened or OpenedEncoder(run.encoder)
         self.processor = self.opened.processor
         if "units" not in self.processor.provides:
             raise HeadstartError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -119,14 +121,64 @@ def open_writer(run: RunFolder) -> Writer:
 
 def continued(writer: Writer, prompt: str, sampling: Sampling, *, cache: bool = True) -> str:
     """Return ``prompt`` with the continuation by an opened run; see :func:`generate`."""
-    encoder, processor, context = writer.encoder, writer.processor, writer.context
     if writer.head is None:
-        return write(
-            cast("Seq2SeqEncoder", encoder), processor, prompt, writer.objective, context, sampling
-        )
-    begin = _begin(processor, prompt, context)
-    if writer.objective == "unilm":
-        begin, context = _part(processor, begin, context)
+        return _filled(writer, prompt, sampling)
+    begin, context = _opening(writer, prompt)
+    with torch.inference_mode():
+        written = [*begin, *_tokens(writer, begin, context, sampling, cache=cache)]
+    return prompt + _continuation(writer.processor, begin, written)
+
+
+def open_stream(run: RunFolder) -> Callable[[str, Sampling], Iterator[str]]:
+    """Open a language model that hands on what it writes; see :func:`streamed`.
+
+    Raises:
+        HeadstartError: the run is no language model of texts.
+    """
+    return functools.partial(streamed, open_writer(run))
+
+
+def streamed(writer: Writer, prompt: str, sampling: Sampling) -> Iterator[str]:
+    """Yield the continuation of a prompt piece by piece, as soon as a token has made one.
+
+    Together they are what :func:`continued` returns, without the prompt. A sequence-to-sequence
+    network gives the whole text as one piece. It sets no mode of torch, which would hold for
+    whatever is computed between two pieces.
+    """
+    if writer.head is None:
+        yield _filled(writer, prompt, sampling)
+        return
+    begin, context = _opening(writer, prompt)
+    written, given = list(begin), ""
+    for token in _tokens(writer, begin, context, sampling):
+        written.append(token)
+        # A character of several tokens is not known before its last one.
+        text = _continuation(writer.processor, begin, written)
+        if text.startswith(given):
+            yield text[len(given) :]
+            given = text
+
+
+def _filled(writer: Writer, prompt: str, sampling: Sampling) -> str:
+    """Return what a sequence-to-sequence network makes of a prompt."""
+    encoder = cast("Seq2SeqEncoder", writer.encoder)
+    return write(encoder, writer.processor, prompt, writer.objective, writer.context, sampling)
+
+
+def _opening(writer: Writer, prompt: str) -> tuple[list[int], int]:
+    """Return the ids that a text begins with, and the most that the network reads."""
+    begin, context = _begin(writer.processor, prompt, writer.context), writer.context
+    return (
+        _part(writer.processor, begin, context) if writer.objective == "unilm" else (begin, context)
+    )
+
+
+def _tokens(
+    writer: Writer, begin: list[int], context: int, sampling: Sampling, *, cache: bool = True
+) -> Iterator[int]:
+    """Yield the tokens that are sampled after ``begin``."""
+    encoder, processor = writer.encoder, writer.processor
+    assert writer.head is not None
     end = _end(processor)
     never = _never(processor, writer.head.decoder.out_features, end)
     random = generator(sampling.seed, "generate")
@@ -140,19 +192,17 @@ def continued(writer: Writer, prompt: str, sampling: Sampling, *, cache: bool = 
 
         cached = cache and encoder.causal_architecture and isinstance(encoder, TransformerEncoder)
         reader = _CachedReader(cast("TransformerEncoder", encoder)) if cached else _Reader(encoder)
-    window, written = list(begin), list(begin)
-    with torch.inference_mode():
-        for _ in range(sampling.tokens):
-            if len(window) == context:
-                window = window[-(context // 2) :]
-            logits = writer.head(reader.last(window)).float()
-            logits[never] = -torch.inf
-            token = _sample(logits, sampling, random)
-            if token == end:
-                break
-            window.append(token)
-            written.append(token)
-    return prompt + _continuation(processor, begin, written)
+    window = list(begin)
+    for _ in range(sampling.tokens):
+        if len(window) == context:
+            window = window[-(context // 2) :]
+        logits = writer.head(reader.last(window)).float()
+        logits[never] = -torch.inf
+        token = _sample(logits, sampling, random)
+        if token == end:
+            break
+        window.append(token)
+        yield token
 
 
 class _Reader:

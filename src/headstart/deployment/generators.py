@@ -25,6 +25,14 @@ GENERATORS = Registry(
     group="headstart.generators",
 )
 
+#: Those of :data:`GENERATORS` that hand on what they write: each takes a run and returns a function
+#: of a prompt and a :class:`headstart.deployment.writing.Sampling` that yields pieces of text.
+STREAMS = Registry(
+    "stream",
+    {"continuation": "headstart.deployment.generate:open_stream"},
+    group="headstart.streams",
+)
+
 
 def generate(run: RunFolder, config: GenerateConfig) -> str | Path:
     """Generate what a run was pre-trained to; see :data:`GENERATORS`.

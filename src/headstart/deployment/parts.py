@@ -39,7 +39,15 @@ def like_parts(opened: OpenedEncoder, query: str, count: int) -> list[dict[str, 
     """
     if opened.modality.parts is None or os.path.exists(os.path.expanduser(query)):
         return None
-    parts = parts_of(opened)
+    return nearest_parts(parts_of(opened), query, count)
+
+
+def nearest_parts(parts: Parts, query: str, count: int) -> list[dict[str, Any]] | None:
+    """Return the parts nearest to those that a query names, without these; None if it names none.
+
+    Raises:
+        HeadstartError: the query names no part, and is no record of several either.
+    """
     chosen = parts.asked(query)
     if chosen is None:
         return None

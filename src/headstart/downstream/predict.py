@@ -18,7 +18,7 @@ from headstart.downstream import TASKS, Task
 from headstart.downstream.head import task_of
 from headstart.downstream.predictions import check_ending
 from headstart.downstream.rows import LabeledRows, by_size
-from headstart.encoders.opening import open_encoder, open_processor
+from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError, shown
 from headstart.modalities.inline import inline_records
 from headstart.modalities.opening import ranking_hint
@@ -118,46 +118,77 @@ def predict(
     Raises:
         HeadstartError: the run was not fine-tuned; raised at once, before the first row.
     """
-    head = open_head(run)
-    if options is not None:
-        head.configure(options)
-    encoder = open_encoder(run.encoder)
-    processor = open_processor(run.encoder)
-    length = run.recorded("length", int)
-    encoder.eval()
-    batch_size = min(batch_size, head.eval_batch_size)
-
-    # Where records are collated one by one, those of like size share a batch.
-    simple = type(head).collate is Task.collate
-    window = max(batch_size, WINDOW) if simple else batch_size
+    predictor = Predictor(run, options=options, batch_size=batch_size)
 
     def rows() -> Iterator[dict[str, Any]]:
-        for start in range(0, len(records), window):
-            chunk = records.select(range(start, min(start + window, len(records))))
-            found: list[Any] = [None] * len(chunk)
-            for positions, batch in batches(chunk):
-                with torch.inference_mode():
-                    predicted = head.predictions(head.features(encoder, batch), batch)
-                for position, row in zip(positions, predicted, strict=True):
-                    found[position] = row
-            for row, record in zip(found, chunk, strict=True):
-                yield {"id": record["id"], **head.describe(row, record)}
+        for start in range(0, len(records), predictor.window):
+            chunk = records.select(range(start, min(start + predictor.window, len(records))))
+            for row, record in zip(predictor.rows(chunk), chunk, strict=True):
+                yield {"id": record["id"], **row}
         if say is not None:
-            for note in head.notes():
+            for note in predictor.head.notes():
                 say(note)
 
-    def batches(chunk: Dataset) -> Iterator[tuple[np.ndarray, Batch]]:
-        every = np.arange(len(chunk))
-        if not simple:
-            yield every, head.collate(processor, chunk, length)
-            return
-        unknown = torch.full((len(chunk),), IGNORE)
-        for positions, batch in by_size(
-            LabeledRows(processor, chunk, unknown, length), every, batch_size
-        ):
-            yield positions, {name: part for name, part in batch.items() if name != "labels"}
-
     return rows()
+
+
+class Predictor:
+    """The head of a fine-tuned run on its encoder, opened once.
+
+    Args:
+        opened: the encoder of the run, where it is open already.
+        options: of ``headstart predict``, for tasks that have options.
+        batch_size: most records of a batch.
+
+    Attributes:
+        window: records that are best given at once. Where they are collated one by one, those of
+            like size then share a batch.
+
+    Raises:
+        HeadstartError: the run was not fine-tuned.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        opened: OpenedEncoder | None = None,
+        options: PredictConfig | None = None,
+        batch_size: int = 64,
+    ) -> None:
+        self.head = open_head(run)
+        if options is not None:
+            self.head.configure(options)
+        opened = opened or OpenedEncoder(run.encoder)
+        self.encoder, self.processor = opened.encoder, opened.processor
+        self.length = run.recorded("length", int)
+        self.encoder.eval()
+        self._batch_size = min(batch_size, self.head.eval_batch_size)
+        self._is_simple = type(self.head).collate is Task.collate
+        self.window = max(self._batch_size, WINDOW) if self._is_simple else self._batch_size
+
+    def rows(self, records: Dataset) -> list[dict[str, Any]]:
+        """Return a row of plain values for each record, in order."""
+        found: list[Any] = [None] * len(records)
+        for positions, batch in self._batches(records):
+            with torch.inference_mode():
+                predicted = self.head.predictions(self.head.features(self.encoder, batch), batch)
+            for position, row in zip(positions, predicted, strict=True):
+                found[position] = row
+        return [self.head.describe(row, record) for row, record in zip(found, records, strict=True)]
+
+    def _batches(self, records: Dataset) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Yield positions in ``records`` and their batches."""
+        every = np.arange(len(records))
+        if not self._is_simple or len(records) <= 1:
+            for start in range(0, len(records), self._batch_size):
+                positions = every[start : start + self._batch_size]
+                some = records.select(positions)
+                yield positions, self.head.collate(self.processor, some, self.length)
+            return
+        unknown = torch.full((len(records),), IGNORE)
+        rows = LabeledRows(self.processor, records, unknown, self.length)
+        for positions, batch in by_size(rows, every, self._batch_size):
+            yield positions, {name: part for name, part in batch.items() if name != "labels"}
 
 
 def beside_rows(

@@ -95,9 +95,10 @@ class Modality(ABC):
         protocols: names of its evaluation protocols; the first is the default.
         corruptions: realistic corruptions of its records, by name.
         published: a package that carries a published encoder of its records, if one is known.
-        recommender: what ranks what comes after a record, as ``module:function``; None where there
-            is no such question. It takes the run, its opened encoder, the options of ``recommend``
-            and what is called with messages, and returns a result with ``rows``.
+        recommender: what ranks what comes after a record, as ``module:class``; None where there is
+            no such question. It is made with the run, its opened encoder and the options of
+            ``recommend``, and called with those of a request and what is called with messages; it
+            returns a result with ``rows``.
         parts: what its records consist of, as ``module:function`` from an opened encoder to
             :class:`.parts.Parts`; None where those have no vectors that mean something alone.
         Options: the model of its options, set with ``--set NAME.key=value``; imports no torch.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +105,13 @@ class Processor(ABC):
         ``length`` pixels per side.
         """
 
+    def typed(self, values: Sequence[str], length: int) -> Batch | None:
+        """Turn what was typed into the batch of its records, without making these.
+
+        By default None: records are made, which takes longer than a small network does.
+        """
+        return None
+
     def batches(
         self, records: Dataset, length: int, size: int
     ) -> Iterator[tuple[np.ndarray, Batch]]:
@@ -200,6 +207,14 @@ class TokenProcessor(Processor):
     """A processor whose batches are ids of a vocabulary: words, items, units of sound."""
 
     vocabulary: Vocabulary
+
+    def pad(self, rows: list[list[int]]) -> Batch:
+        """Turn rows of ids into a batch (B,T), T that of the longest.
+
+        Raises:
+            HeadstartError: rows of this kind of data are more than ids.
+        """
+        raise HeadstartError(f"of {self.content.noun} no ids can be read; give the records.")
 
     def as_records(self) -> Dataset:
         """Return each token of the vocabulary as a record of its own, in the order of their ids.

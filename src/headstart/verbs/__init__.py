@@ -14,6 +14,7 @@ from headstart.verbs.indexing import index
 from headstart.verbs.judging import audit, compare, evaluate, label
 from headstart.verbs.previewing import preview
 from headstart.verbs.recommending import recommend
+from headstart.verbs.serving import serve
 from headstart.verbs.updating import update
 from headstart.verbs.watching import monitor
 
@@ -37,5 +38,6 @@ __all__ = [
     "recommend",
     "runs",
     "search",
+    "serve",
     "update",
 ]

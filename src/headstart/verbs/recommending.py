@@ -55,7 +55,7 @@ def recommend(run: Named, **options: Any) -> Result:
         )
     module, _, name = opened.modality.recommender.partition(":")
     with working("recommending", console(), say):
-        found: Any = getattr(import_module(module), name)(opened_run, opened, plan, say)
+        found: Any = getattr(import_module(module), name)(opened_run, opened, plan)(plan, say)
     if plan.out:
         write_predictions(found.rows, Path(plan.out))
         say(f"{len(found.rows):,} rows are in {plan.out}")

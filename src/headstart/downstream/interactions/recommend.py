@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,7 +21,7 @@ from headstart.downstream.interactions.asked import (
 from headstart.downstream.interactions.catalogue import ITEM_COLUMNS, Catalogue, catalogue_of
 from headstart.downstream.interactions.choice import restored
 from headstart.downstream.interactions.cold import WithNew
-from headstart.downstream.interactions.network import network_of
+from headstart.downstream.interactions.network import NetworkRanker, network_of
 from headstart.downstream.interactions.reasons import reasons_of
 from headstart.downstream.interactions.split import known_sequences
 from headstart.errors import HeadstartError
@@ -96,72 +97,116 @@ def _named(items: Sequence[str], titles: Sequence[str | None]) -> list[str]:
     return [item if title in (None, item) else f"{item} {title}" for item, title in both]
 
 
-def recommend(
-    run: RunFolder, opened: OpenedEncoder, plan: RecommendConfig, say: Callable[[str], None]
-) -> Recommendations:
-    """Rank the catalogue for the users that the options name.
+class Recommender:
+    """What ranks the catalogue of a run: opened once, and asked with the options of each request.
 
-    Raises:
-        HeadstartError: no user is named, or an unknown one; the run predicts no items; a list of
-            items names none of the catalogue.
+    Args:
+        run: a run on interactions that predicts items.
+        opened: its encoder.
+        plan: what is opened: the options that name new items and what ranks.
+
+    Example::
+
+        recommender = Recommender(run, opened, RecommendConfig(run="runs/shop"))
+        found = recommender(RecommendConfig(run="runs/shop", history=["12", "7"]), print)
     """
-    check_asked(plan)
-    check_names(plan.columns, opened.modality.content, (LABEL.name, *ITEM_COLUMNS))
-    options = cast("InteractionOptions", opened.modality.options)
-    network = network_of(run, opened.encoder, opened.processor, opened.length)
-    processor = cast(ItemProcessor, opened.processor)
-    notes: list[str] = []
-    own: list[Dataset | None] = []
 
-    def sources() -> Dataset | None:
-        if not own:
-            own.append(pretraining_records(run, opened.modality, notes))
-        return own[0]
+    def __init__(self, run: RunFolder, opened: OpenedEncoder, plan: RecommendConfig) -> None:
+        self.run, self.opened, self.plan = run, opened, plan
+        #: Remarks on what was opened.
+        self.notes: list[str] = []
 
-    catalogue = catalogue_of(run, opened, network, plan, notes)
-    users = asked(plan, opened, sources, notes)
-    ranker = _ranker(run, plan, network, processor, sources, notes)
-    vectors = catalogue.vectors
-    if catalogue.new is not None:
-        ranker = beside = WithNew(ranker, vectors, catalogue.new)
-        vectors = beside.vectors
-    allowed = _allowed(plan, catalogue, notes)
-    keep_seen = (options.seen if plan.seen == "auto" else plan.seen) == "keep"
-    rows: list[dict[str, Any]] = []
-    unknown, nobody, without = list[str](), list[str](), list[str]()
-    at_once = max(1, min(_ROWS, _CELLS // len(catalogue.names)))
-    for start in range(0, len(users), at_once):
-        some = users[start : start + at_once]
-        coded = [catalogue.encoded(each.items) for each in some]
-        for user, codes in zip(some, coded, strict=True):
-            pairs = zip(user.items, codes.tolist(), strict=True)
-            unknown += [name for name, code in pairs if code < 0]
-            nobody += [] if (codes >= 0).any() else [user.name]
-        histories = _histories(coded, [each.times for each in some])
-        scores = ranker.scores(histories)
-        if not allowed.all():
-            scores[:, ~allowed] = -np.inf
-        pool = plan.count if plan.diversity == 0 else max(_POOL, plan.count)
-        pools = top(scores, None if keep_seen else histories, pool)
-        for user, history, row, found in zip(some, histories, scores, pools, strict=True):
-            best = _best(row, found[found >= 0], plan.count, plan.diversity, vectors)
-            without += [] if len(best) else [user.name]
-            why = reasons_of(ranker, history, best) if plan.reasons else None
-            rows += _listed(user.name, best, row, why, catalogue)
-    if without:
-        first, *more = without
-        others = f" and {len(more):,} more" if more else ""
-        notes.append(
-            f"{first}{others}: no item is left to recommend, as all are in the history or are not "
-            "allowed; `--seen keep` leaves the history in the lists."
+    @cached_property
+    def network(self) -> NetworkRanker:
+        """The network as a ranker."""
+        opened = self.opened
+        return network_of(self.run, opened.encoder, opened.processor, opened.length)
+
+    @cached_property
+    def sources(self) -> Dataset | None:
+        """The records of the pre-training, where they can still be read."""
+        return pretraining_records(self.run, self.opened.modality, self.notes)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The items that are ranked."""
+        return catalogue_of(self.run, self.opened, self.network, self.plan, self.notes)
+
+    @cached_property
+    def known(self) -> Ranker:
+        """What ranks the items with events."""
+        processor = cast(ItemProcessor, self.opened.processor)
+        return _ranker(
+            self.run, self.plan, self.network, processor, lambda: self.sources, self.notes
         )
-    note_unknown(unknown, processor, notes)
-    if nobody:
-        notes.append(f"{listed(nobody, 'user')} as new: no item of theirs is known.")
-    if plan.out:  # the rows alone are written
-        for note in notes:
-            say(note)
-    return Recommendations(rows, notes)
+
+    @cached_property
+    def ranker(self) -> Ranker:
+        """What ranks all items of the catalogue."""
+        catalogue = self.catalogue
+        if catalogue.new is None:
+            return self.known
+        return WithNew(self.known, catalogue.vectors, catalogue.new)
+
+    def __call__(self, plan: RecommendConfig, say: Callable[[str], None]) -> Recommendations:
+        """Rank the catalogue for the users that the options name.
+
+        Raises:
+            HeadstartError: no user is named, or an unknown one; the run predicts no items; a list
+                of items names none of the catalogue.
+        """
+        opened = self.opened
+        check_asked(plan)
+        check_names(plan.columns, opened.modality.content, (LABEL.name, *ITEM_COLUMNS))
+        options = cast("InteractionOptions", opened.modality.options)
+        processor = cast(ItemProcessor, opened.processor)
+        catalogue, notes = self.catalogue, list[str]()
+
+        def sources() -> Dataset | None:
+            if self.sources is None:
+                notes.extend(self.notes[-1:])  # why they cannot be read
+            return self.sources
+
+        users = asked(plan, opened, sources, notes)
+        ranker = self.ranker
+        vectors = ranker.vectors if isinstance(ranker, WithNew) else catalogue.vectors
+        allowed = _allowed(plan, catalogue, notes)
+        keep_seen = (options.seen if plan.seen == "auto" else plan.seen) == "keep"
+        rows: list[dict[str, Any]] = []
+        unknown, nobody, without = list[str](), list[str](), list[str]()
+        at_once = max(1, min(_ROWS, _CELLS // len(catalogue.names)))
+        for start in range(0, len(users), at_once):
+            some = users[start : start + at_once]
+            coded = [catalogue.encoded(each.items) for each in some]
+            for user, codes in zip(some, coded, strict=True):
+                pairs = zip(user.items, codes.tolist(), strict=True)
+                unknown += [name for name, code in pairs if code < 0]
+                nobody += [] if (codes >= 0).any() else [user.name]
+            histories = _histories(coded, [each.times for each in some])
+            scores = ranker.scores(histories)
+            if not allowed.all():
+                scores[:, ~allowed] = -np.inf
+            pool = plan.count if plan.diversity == 0 else max(_POOL, plan.count)
+            pools = top(scores, None if keep_seen else histories, pool)
+            for user, history, row, found in zip(some, histories, scores, pools, strict=True):
+                best = _best(row, found[found >= 0], plan.count, plan.diversity, vectors)
+                without += [] if len(best) else [user.name]
+                why = reasons_of(ranker, history, best) if plan.reasons else None
+                rows += _listed(user.name, best, row, why, catalogue)
+        if without:
+            first, *more = without
+            others = f" and {len(more):,} more" if more else ""
+            notes.append(
+                f"{first}{others}: no item is left to recommend, as all are in the history or are "
+                "not allowed; `--seen keep` leaves the history in the lists."
+            )
+        note_unknown(unknown, processor, notes)
+        if nobody:
+            notes.append(f"{listed(nobody, 'user')} as new: no item of theirs is known.")
+        if plan.out:  # the rows alone are written
+            for note in [*self.notes, *notes]:
+                say(note)
+        return Recommendations(rows, [*self.notes, *notes])
 
 
 def _listed(

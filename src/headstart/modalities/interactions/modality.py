@@ -60,7 +60,7 @@ class InteractionsModality(Modality):
     protocols = ("next_item", "classification", "regression", "fewshot", "clustering")
     provides = frozenset({"vocabulary", "two_views", "mask_token"})
     unit = "items a row"
-    recommender = "headstart.downstream.interactions.recommend:recommend"
+    recommender = "headstart.downstream.interactions.recommend:Recommender"
     parts = "headstart.downstream.interactions.similar:parts"
     Options = InteractionOptions
     options: InteractionOptions

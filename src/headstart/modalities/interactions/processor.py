@@ -173,6 +173,10 @@ class ItemProcessor(TokenProcessor):
             found.append(ItemRow(self.encode(row["items"])[-length:], gaps))
         return found
 
+    def pad(self, rows: list[list[int]]) -> Batch:
+        """Turn rows of ids into a batch (B,T), as if nothing were known of their times."""
+        return self.batch_of([ItemRow(row) for row in rows])
+
     def batch_of(self, rows: Sequence[ItemRow]) -> Batch:
         """Turn rows into ``input_ids`` and ``mask`` (B,T), T that of the longest.
 

@@ -114,6 +114,10 @@ class TextProcessor(TokenProcessor):
         """Turn texts into ``input_ids`` and ``mask`` (B,T), cut at ``length`` tokens."""
         return self.pad(self.cut(texts, length))
 
+    def typed(self, values: Sequence[str], length: int) -> Batch:
+        """Turn typed texts into ``input_ids`` and ``mask`` (B,T)."""
+        return self.collate_texts(list(values), length)
+
     def batches(
         self, records: Dataset, length: int, size: int
     ) -> Iterator[tuple[np.ndarray, Batch]]:

@@ -25,7 +25,7 @@ import headstart as hs
 from headstart.deployment.monitoring.mmd import mmd_test
 from headstart.deployment.monitoring.watching import level_of, spans
 
-BASELINE, LETTERS = 400, 300
+LETTERS = 300
 
 
 def drawn(
@@ -65,7 +65,9 @@ def power(own: np.ndarray, foreign: np.ndarray, turns: int) -> None:
         print(f"  {size} records, {share:.0%} foreign: {shares} ({turns} draws)", flush=True)
 
 
-def watches(own: np.ndarray, foreign: np.ndarray, share: float, turns: int, size: int) -> None:
+def watches(
+    own: np.ndarray, foreign: np.ndarray, share: float, turns: int, size: int, baseline: int
+) -> None:
     """Print how many watches of 100 windows raise an alarm, and when, by both kinds of spans.
 
     A drift lasts from the first window on; a watch ends with its first alarm.
@@ -74,7 +76,7 @@ def watches(own: np.ndarray, foreign: np.ndarray, share: float, turns: int, size
     for turn in range(turns):
         generator = np.random.default_rng([turn, 7])
         order = generator.permutation(len(own))
-        one, rest = own[order[:BASELINE]], own[order[BASELINE:]]
+        one, rest = own[order[:baseline]], own[order[baseline:]]
         odd, windows = round(share * size), []
         for start in range(0, 100 * (size - odd), size - odd):
             extra = foreign[generator.choice(len(foreign), odd, replace=False)]
@@ -84,8 +86,8 @@ def watches(own: np.ndarray, foreign: np.ndarray, share: float, turns: int, size
         for window in range(100):
             for span in spans(window):
                 every = np.concatenate([windows[each] for each in span])
-                if len(every) > 1000:
-                    every = every[generator.choice(len(every), 1000, replace=False)]
+                if len(every) > 2 * baseline:  # as `--sample` does
+                    every = every[generator.choice(len(every), 2 * baseline, replace=False)]
                 p_value = mmd_test(one, every, min(levels.values()), generator).p_value
                 for name, level in levels.items():
                     if p_value <= level and (len(span) == 1 or name != "windows alone"):
@@ -105,7 +107,9 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--turns", type=int, default=100)
     parser.add_argument("--watches", type=int, default=100)
-    parser.add_argument("--size", type=int, default=100)
+    parser.add_argument("--size", type=int, default=50)
+    parser.add_argument("--baseline", type=int, default=400)
+    parser.add_argument("--watches-only", action="store_true")
     arguments = parser.parse_args()
     announce("drift")
     with gzip.open(data("imdb") / "test.jsonl.gz", "rt", encoding="utf-8") as file:
@@ -115,12 +119,14 @@ def main() -> None:
     own, foreign = (hs.embed(arguments.run, texts, quiet=True) for texts in (reviews, questions))
     assert not isinstance(own, Path)
     assert not isinstance(foreign, Path)
-    power(own, foreign, arguments.turns)
-    print(f"\nno drift, 100 windows of {arguments.size}, baseline of {BASELINE}")
-    watches(own, foreign, 0.0, arguments.watches, arguments.size)
+    if not arguments.watches_only:
+        power(own, foreign, arguments.turns)
+    sizes = arguments.size, arguments.baseline
+    print(f"\nno drift, 100 windows of {arguments.size}, baseline of {arguments.baseline}")
+    watches(own, foreign, 0.0, arguments.watches, *sizes)
     for share in (0.05, 0.1):
         print(f"\n{share:.0%} foreign from the first window on, 32 windows looked at")
-        watches(own, foreign, share, max(20, arguments.watches // 5), arguments.size)
+        watches(own, foreign, share, max(20, arguments.watches // 5), *sizes)
 
 
 if __name__ == "__main__":

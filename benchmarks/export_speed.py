@@ -12,6 +12,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def compared(
             theirs = least(lambda: encoder.pool(batch), count)
             found["torch"] = min(found.get("torch", np.inf), theirs)
             for name, session in sessions.items():
-                once = least(lambda session=session: session.run(None, feed), count)
+                once = least(partial(session.run, None, feed), count)
                 found[name] = min(found.get(name, np.inf), once)
     ratios = [
         f"{name} {each:.1f} ms ({found['torch'] / each:.2f}x)" for name, each in found.items()

@@ -73,7 +73,7 @@ def spearman(folder: Path, pairs: Path, names: tuple[str, str, str]) -> float:
         "score": [float(row[names[2]]) for row in rows],
     }
 
-    class Local(AbsTaskSTS):  # type: ignore[misc]
+    class Local(AbsTaskSTS):
         metadata = TaskMetadata(
             name="Local",
             description="Pairs of a local file.",

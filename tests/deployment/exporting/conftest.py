@@ -63,6 +63,15 @@ def tuned(made: Path, labeled: str, table: hs.Run) -> hs.Run:
 
 
 @pytest.fixture(scope="session")
+def sentence_folder(made: Path, table: hs.Run) -> Path:
+    """The table as a folder for sentence-transformers."""
+    pytest.importorskip("sentence_transformers")
+    out = made / "for sentences"
+    table.export(format="sentence-transformers", out=str(out), quiet=True)
+    return out
+
+
+@pytest.fixture(scope="session")
 def network(made: Path, labeled: str) -> hs.Run:
     """A run of a small transformer."""
     return hs.pretrain(

@@ -19,7 +19,9 @@ def test_transformers_opens_network_and_tokenizer(network: hs.Run, tmp_path: Pat
 
     out = str(tmp_path / "x")
     found = network.export(format="transformers", out=out, quiet=True)
-    inputs = AutoTokenizer.from_pretrained(out)(QUERIES, return_tensors="pt", padding=True)
+    inputs = AutoTokenizer.from_pretrained(out)(
+        QUERIES, return_tensors="pt", padding=True, truncation=True, max_length=16
+    )
     given = {name: inputs[name] for name in ("input_ids", "attention_mask")}
     with torch.inference_mode():
         tokens = AutoModel.from_pretrained(out)(**given).last_hidden_state
@@ -30,13 +32,13 @@ def test_transformers_opens_network_and_tokenizer(network: hs.Run, tmp_path: Pat
 
 
 def test_sentence_transformers_opens_a_table_and_a_network(
-    table: hs.Run, network: hs.Run, tmp_path: Path
+    table: hs.Run, sentence_folder: Path, network: hs.Run, tmp_path: Path
 ) -> None:
     sentence_transformers = pytest.importorskip("sentence_transformers")
-    for run in (table, network):
-        out = str(tmp_path / run.folder.name)
-        run.export(format="sentence-transformers", out=out, quiet=True)
-        model = sentence_transformers.SentenceTransformer(out, device="cpu")
+    out = tmp_path / "network"
+    network.export(format="sentence-transformers", out=str(out), quiet=True)
+    for run, folder in ((table, sentence_folder), (network, out)):
+        model = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
         assert model.encode(QUERIES) == pytest.approx(run.encode(QUERIES), abs=1e-4)
 
 
@@ -46,7 +48,7 @@ def test_timm_opens_its_networks(pictures: str, tmp_path: Path) -> None:
         pictures,
         out=str(tmp_path / "conv"),
         encoder="conv",
-        encoder_options={"widths": [8], "depths": [1], "smallest": 16},
+        encoder_options={"widths": [8, 16], "depths": [1, 1], "smallest": 32},
         budget="1steps",
         length=16,
         tracker="none",
@@ -57,7 +59,7 @@ def test_timm_opens_its_networks(pictures: str, tmp_path: Path) -> None:
     found = run.export(format="timm", out=str(out), quiet=True)
     assert found.parity.cosine_least > 0.9999
     model = timm.create_model(f"local-dir:{out}", pretrained=True, num_classes=0)
-    assert model.num_features == 8
+    assert model.num_features == 16
 
 
 def test_a_library_that_has_no_such_network_is_refused_with_what_has(

@@ -103,9 +103,7 @@ class Products:
             self._add(f"{name}_chosen", chosen.astype(np.int64))
             self._add(f"{name}_weights", table[chosen])
             rest, few, beside = f"{name}_rest", f"{name}_few", f"{name}_beside"
-            taken = helper.make_node(
-                "Gather", [source, f"{name}_chosen"], [few], f"{few}_of", axis=-1
-            )
+            taken = [source, f"{name}_chosen"]
             before[name] = [
                 helper.make_node("Mul", [source, f"{name}_others"], [rest], f"{rest}_of"),
                 helper.make_node("Gather", taken, [few], f"{few}_of", axis=-1),

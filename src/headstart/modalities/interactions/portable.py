@@ -13,8 +13,6 @@ from headstart.modalities.portable import Portable
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.modalities.interactions.processor import ItemProcessor
-
 FILE = "items.json"
 _CODE = """\
 ids = {name: 3 + n for n, name in enumerate(json.loads((HERE / "items.json").read_text()))}
@@ -35,14 +33,16 @@ _POSITIONS = (
 _GAPS = '    found["gaps"] = np.zeros_like(table)\n'
 
 
-def portable_histories(processor: ItemProcessor, folder: Path, length: int) -> Portable:
+def portable_histories(
+    names: list[str], folder: Path, length: int, *, from_end: bool, timed: bool
+) -> Portable:
     """Write ``items.json``: the names of the items, in the order of their ids from 3 on."""
-    write_json(folder / FILE, processor.names)
+    write_json(folder / FILE, names)
     tensors = {"input_ids": "input_ids", "attention_mask": "mask"}
     more, limits = "", [f"of a history the latest {length:,} items are read."]
-    if processor.from_end:
+    if from_end:
         tensors["positions"], more = "positions", more + _POSITIONS
-    if processor.timed:
+    if timed:
         tensors["gaps"], more = "gaps", more + _GAPS
         limits.append(
             f"`gaps` are 0 in the example, where times are not known; else 1 + log2(1 + seconds "

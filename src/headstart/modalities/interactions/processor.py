@@ -255,7 +255,8 @@ class ItemProcessor(TokenProcessor):
         """Write the names of the items."""
         from headstart.modalities.interactions.portable import portable_histories
 
-        return portable_histories(self, folder, length)
+        about = {"from_end": self.from_end, "timed": self.timed}
+        return portable_histories(self.names, folder, length, **about)
 
     def save(self, folder: Path) -> None:
         """Write ``items.json``, the counts, and the table of the items."""

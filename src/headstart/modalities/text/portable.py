@@ -12,8 +12,6 @@ from headstart.modalities.portable import Portable
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from headstart.modalities.text.processor import TextProcessor
-
 FILE = "tokenizer.json"
 _CODE = f"""\
 tokenizer = Tokenizer.from_file(str(HERE / "{FILE}"))
@@ -27,11 +25,10 @@ def read(texts):
 """
 
 
-def portable_texts(processor: TextProcessor, folder: Path, length: int) -> Portable:
+def portable_texts(tokenizer: Tokenizer, pad: int, folder: Path, length: int) -> Portable:
     """Write ``tokenizer.json`` with the cut at ``length`` tokens and the padding in it."""
-    backend = Tokenizer.from_str(processor.tokenizer.backend_tokenizer.to_str())
+    backend = Tokenizer.from_str(tokenizer.to_str())
     backend.enable_truncation(length)
-    pad = processor.vocabulary.pad_id
     backend.enable_padding(pad_id=pad, pad_token=backend.id_to_token(pad) or "[PAD]")
     backend.save(str(folder / FILE))
     dims = {1: "length"}

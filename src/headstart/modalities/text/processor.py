@@ -229,7 +229,8 @@ class TextProcessor(TokenProcessor):
         """Write a tokenizer that cuts and pads by itself."""
         from headstart.modalities.text.portable import portable_texts
 
-        return portable_texts(self, folder, length)
+        backend, pad = self.tokenizer.backend_tokenizer, self.vocabulary.pad_id
+        return portable_texts(backend, pad, folder, length)
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer, so that ``AutoTokenizer`` opens it, and the token counts."""

@@ -74,6 +74,7 @@ OBJECTIVES = Registry(
         "cpc": "headstart.objectives.predictive:CPC",
         "mae": "headstart.objectives.masked_images:MAE",
         "simmim": "headstart.objectives.masked_images:SimMIM",
+        "masked_mel": "headstart.objectives.masked_mel:MaskedMel",
         "autoencoder": "headstart.objectives.reconstruction:AutoEncoder",
         "denoising": "headstart.objectives.reconstruction:Denoising",
         "vae": "headstart.objectives.variational:VAE",

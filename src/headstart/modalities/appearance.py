@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from headstart.pages.markup import Markup, data_address
+from headstart.pages.markup import Markup, data_address, sound_address
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,7 +40,7 @@ class Preview:
     @property
     def heard(self) -> str:
         """The sound as a ``data:`` URL, or empty."""
-        return data_address(self.sound, "mpeg", "audio") if self.sound else ""
+        return sound_address(self.sound) if self.sound else ""
 
 
 @dataclass(frozen=True)

@@ -52,5 +52,9 @@ def listen(preview: Shown) -> Markup:
     """Return a player of a record's sound; empty where it has none."""
     if not preview.heard:
         return Markup("")
-    name = cut(f"{preview.label or 'record'}: {preview.text}", 80)
-    return tag("audio", src=preview.heard, controls="", preload="none", aria_label=name)
+    return player(preview.heard, cut(f"{preview.label or 'record'}: {preview.text}", 80))
+
+
+def player(address: str, name: str) -> Markup:
+    """Return a player of the sound at an address, a ``data:`` URL."""
+    return tag("audio", src=address, controls="", preload="none", aria_label=name)

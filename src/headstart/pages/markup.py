@@ -91,9 +91,14 @@ def listed(parts: Sequence[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-def data_address(content: bytes, kind: str, media: str = "image") -> str:
-    """Return an image, or a sound, as a ``data:`` URL; ``kind`` is the subtype, such as ``png``."""
-    return f"data:{media}/{kind};base64,{base64.b64encode(content).decode()}"
+def data_address(content: bytes, kind: str) -> str:
+    """Return an image as a ``data:`` URL; ``kind`` is the subtype, such as ``png``."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def sound_address(content: bytes) -> str:
+    """Return an MP3 as a ``data:`` URL."""
+    return f"data:audio/mpeg;base64,{base64.b64encode(content).decode()}"
 
 
 def coded(line: str) -> list[str]:

@@ -20,7 +20,8 @@ from headstart.modalities import Baseline
 from headstart.modalities.audio.clips import CLIPS
 from headstart.modalities.audio.mel_patches import MelPatches
 from headstart.modalities.audio.mfcc import MfccProcessor, mfcc, on_time, statistics
-from headstart.modalities.audio.processor import AudioProcessor, Reading
+from headstart.modalities.audio.processor import AudioProcessor
+from headstart.modalities.audio.reading import Reading
 from headstart.modalities.audio.warping import MOMENTS, warped
 from headstart.modalities.spectra import frames_of, log_mel, on_grid
 from headstart.seeding import derive, numbers
@@ -76,7 +77,7 @@ def audio_baselines(
     }
     compared = len(train) * (len(train) + (0 if test is None else len(test)))
     if compared <= PAIRS:
-        kinds[WARPED] = lambda batch: on_grid(*mfcc(batch, reading.rate), MOMENTS).flatten(1)
+        kinds[WARPED] = lambda batch: _aligned(batch, reading.rate)
     labeled = [train] if test is None else [train, test]
     total, done = sum(map(len, labeled)), 0
     seconds = dict.fromkeys(kinds, 0.0)
@@ -124,6 +125,12 @@ def _spectra(records: Dataset, reading: Reading, seed: int) -> Iterator[Tensor]:
         samples = CLIPS.get(value, *reading.how)
         if not isinstance(samples, str):
             yield log_mel(torch.from_numpy(samples)[None], reading.rate)[0]
+
+
+def _aligned(batch: Batch, rate: int) -> Tensor:
+    """Return cepstra at equal moments (B,12 x T), without the first one, which is the loudness."""
+    found, frames = mfcc(batch, rate)
+    return on_grid(found[:, 1:], frames, MOMENTS).flatten(1)
 
 
 def _moments(rows: np.ndarray) -> Tensor:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.modalities import Corruption
-    from headstart.modalities.audio.processor import Reading
+    from headstart.modalities.audio.reading import Reading
 
 #: Level of the noise, in dB below the recording.
 _NOISE = {1: 30.0, 2: 20.0, 3: 10.0}

@@ -12,7 +12,8 @@ from headstart.batch import Batch
 from headstart.files import write_json
 from headstart.modalities import VectorProcessor
 from headstart.modalities.audio.content import AUDIO
-from headstart.modalities.audio.processor import AudioProcessor, Reading
+from headstart.modalities.audio.processor import AudioProcessor
+from headstart.modalities.audio.reading import Reading
 from headstart.modalities.spectra import cepstra, frames_of, log_mel, on_grid, real_frames, slopes
 from headstart.stored import read_json
 
@@ -28,9 +29,14 @@ SHORTEST = 32
 
 
 def mfcc(batch: Batch, rate: int) -> tuple[Tensor, Tensor]:
-    """Return the coefficients (B,13,T) of waveforms (B,1,S), and their frames (B,)."""
+    """Return the coefficients (B,13,T) of waveforms (B,1,S), and their frames (B,).
+
+    The mean of the first one, the loudness of the whole recording, is removed.
+    """
     mel = log_mel(batch["waveform"].flatten(1), rate)
-    return cepstra(mel, COEFFICIENTS), frames_of(batch["lengths"], rate)
+    found, frames = cepstra(mel, COEFFICIENTS), frames_of(batch["lengths"], rate)
+    loudness = on_grid(found[:, :1], frames, 1)
+    return torch.cat([found[:, :1] - loudness, found[:, 1:]], 1), frames
 
 
 def statistics(batch: Batch, rate: int) -> Tensor:

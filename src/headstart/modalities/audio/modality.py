@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from headstart.config import PretrainConfig
     from headstart.modalities import Baseline
     from headstart.modalities.audio.mfcc import MfccProcessor
-    from headstart.modalities.audio.processor import AudioProcessor, Reading
+    from headstart.modalities.audio.processor import AudioProcessor
+    from headstart.modalities.audio.reading import Reading
 
 #: Highest rate that is chosen: speech has little above 8 kHz.
 RATE = 16_000
@@ -195,7 +196,8 @@ class AudioModality(Modality):
 
     def _reading(self, records: Dataset) -> Reading:
         """Return how an encoder of these records reads them: its own way, or as options say."""
-        from headstart.modalities.audio.processor import FILE, AudioProcessor, Reading
+        from headstart.modalities.audio.processor import FILE, AudioProcessor
+        from headstart.modalities.audio.reading import Reading
         from headstart.modalities.audio.sound_file import sample_headers
 
         if self.folder is not None and (Path(self.folder) / FILE).is_file():

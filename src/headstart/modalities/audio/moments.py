@@ -16,7 +16,8 @@ from headstart.modalities.audio.corruptions import encoded
 from headstart.modalities.audio.preview import mp3, spectrogram
 from headstart.modalities.cells import LEGEND, Cells, rounded, shades
 from headstart.modalities.spectra import frames_of
-from headstart.pages.markup import Markup, data_address, tag
+from headstart.pages.cards import player
+from headstart.pages.markup import Markup, data_address, sound_address, tag
 from headstart.pages.style import AGAINST, FOR
 
 if TYPE_CHECKING:
@@ -79,11 +80,9 @@ class MomentEvidence:
         self.image().save(held, format="PNG", optimize=True)
         picture = tag("img", src=data_address(held.getvalue(), "png"), alt=words)
         sound = mp3(self.waveform.numpy(), self.rate)
-        address = data_address(sound, "mpeg", "audio")
-        player = [tag("audio", src=address, controls="")] if sound else []
-        return tag(
-            "div", tag("figure", picture, tag("figcaption", words), *player), class_="heatmaps"
-        )
+        players = [player(sound_address(sound), "the recording")] if sound else []
+        caption = tag("figcaption", words)
+        return tag("div", tag("figure", picture, caption, *players), class_="heatmaps")
 
     def image(self) -> Image.Image:
         """Return the spectrogram (SIDE,SIDE) under the colours of its moments."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from headstart.modalities import Processor, Sheet
 from headstart.modalities.audio.clips import CLIPS
 from headstart.modalities.audio.content import AUDIO
 from headstart.modalities.audio.decode import BadAudio, about
+from headstart.modalities.audio.reading import Reading
 from headstart.modalities.audio.sound_file import SoundFile, SoundRows, padded
 from headstart.modalities.spectra import step_of
 from headstart.stored import read_json
@@ -27,28 +28,6 @@ if TYPE_CHECKING:
 
 #: Its file in an encoder folder.
 FILE = "audio.json"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How recordings are read.
-
-    Attributes:
-        rate: samples a second.
-        channel: the channel, from 1; None mixes all.
-        trim: whether silence at both ends is left out.
-        seconds: most of a recording that is read at once.
-    """
-
-    rate: int
-    channel: int | None = None
-    trim: bool = False
-    seconds: float = 30.0
-
-    @property
-    def how(self) -> tuple[Any, ...]:
-        """The arguments of :data:`headstart.modalities.audio.clips.CLIPS`."""
-        return self.rate, self.channel, self.trim, self.seconds
 
 
 class AudioProcessor(Processor):

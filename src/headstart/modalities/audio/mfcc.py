@@ -73,6 +73,7 @@ class MfccProcessor(VectorProcessor):
 
     def __init__(self, reading: Reading) -> None:
         self.audio = AudioProcessor(reading, SHORTEST)
+        self.reading = reading
 
     def collate(self, records: Dataset, length: int) -> Batch:
         """Return ``vectors`` (B,104) of recordings; ``length`` is ignored."""

@@ -47,6 +47,7 @@ class AudioModality(Modality):
     corruptions = CORRUPTIONS
     provides = frozenset({"waveform", "two_views", "units"})
     unit = "hundredths of a second"
+    simple_alone = True
     Options = AudioOptions
     options: AudioOptions
 

@@ -110,19 +110,21 @@ def _claiming(sources: Sequence[str], contents: Mapping[str, Content]) -> Counte
                     ]
                     others = [kind for kind in claiming if kind != DEFAULT]
                     if len(others) > 1 and schema is not None:
-                        others = _named(others, contents, file, sample) or others
+                        others = _named(others, contents, schema) or others
                     for kind in others:
                         _refuse_both(file, contents[kind], contents[DEFAULT], schema, sample)
                     found.update(others or claiming)
     return found
 
 
-def _named(
-    kinds: list[str], contents: Mapping[str, Content], file: str, sample: Sample
-) -> list[str]:
+def _named(kinds: list[str], contents: Mapping[str, Content], schema: pa.Schema) -> list[str]:
     """Return the kinds for which a table has a column of a well-known name."""
-    held = sample()
-    return [kind for kind in kinds if has_columns(contents[kind], file, held, well_known=True)]
+    columns = {name.lower() for name in schema.names}
+    return [
+        kind
+        for kind in kinds
+        if any(columns & set(one.names) for one in contents[kind].fields if one.required)
+    ]
 
 
 def claims(content: Content, name: str, schema: pa.Schema | None, sample: Sample) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headstart.data.columnar import holds_bytes
 from headstart.data.content import Content
 from headstart.data.field import Field
 from headstart.data.unit import FILES
@@ -24,9 +25,13 @@ SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au"}
 )
 
-_NAMES = (
+_SOUNDS = (
     *("audio", "wav", "sound", "speech", "recording", "clip", "waveform", "flac", "mp3", "ogg"),
-    *("audio_bytes", "bytes", "audio_path", "audio_file", "audio_filepath", "wav_path", "file"),
+    "audio_bytes",
+)
+_NAMES = (
+    *_SOUNDS,
+    *("bytes", "audio_path", "audio_file", "audio_filepath", "wav_path", "file"),
     *("file_name", "filename", "path", "filepath", "file_path", "clip_path", "audio_filename"),
 )
 _IGNORED_TABLES = (
@@ -37,7 +42,12 @@ _FILES = FileValues("audio", "recording", SUFFIXES)
 
 
 def _recognises(name: str, schema: pa.Schema | None) -> bool | None:
-    return True if os.path.splitext(name.lower())[1] in SUFFIXES else None
+    if os.path.splitext(name.lower())[1] in SUFFIXES:
+        return True
+    held = [] if schema is None else [each for each in schema if holds_bytes(each.type)]
+    if held:  # bytes of another name are those of pictures
+        return any(each.name.lower() in _SOUNDS for each in held)
+    return None  # a table may name recordings
 
 
 def _matches(

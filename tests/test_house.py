@@ -120,7 +120,7 @@ def test_no_imports_go_in_a_circle() -> None:
 KINDS = {path.name for path in (PACKAGE / "modalities").iterdir() if (path / "content.py").exists()}
 TENSORS = {"pixels", "input_ids", "waveform", "items"}
 #: The entries of the registry of kinds, the column names of other people's data, and elements of
-#: SVG and JSON that happen to be called so.
+#: HTML, SVG and JSON that happen to be called so.
 OWN_WORDS = {
     "registries.py",
     "modalities/__init__.py",
@@ -128,6 +128,7 @@ OWN_WORDS = {
     "answers.py",
     "pages/charts.py",
     "pages/evidence.py",
+    "pages/cards.py",
 }
 OWN_WORDS |= {"pages/dots.py", "pages/heat.py", "pages/scatter.py", "pages/tradeoff.py"}
 #: Where tensors are named that are of ids or of pixels by definition.

@@ -23,7 +23,8 @@ GAPS = 32
 #: int64 (0 and 1: first and second part of a pair), ``gaps`` (B,T) int64 (class of the time since
 #: the position before, 0 = not known), ``pair/...`` and ``negative/...`` (the tensors
 #: of a similar and of a dissimilar text), ``pixels`` (B,3,H,W) uint8 0..255 as stored, or float32
-#: 0..1 in a view, ``vectors`` (B,K) float32 (simple features), ``labels`` (B,) int64, and
+#: 0..1 in a view, ``waveform`` (B,1,S) float32 -1..1 and ``lengths`` (B,) int64 (real samples of
+#: each row), ``vectors`` (B,K) float32 (simple features), ``labels`` (B,) int64, and
 #: ``NAME/...`` (the tensors of a further encoder that stands beside the first). An objective may
 #: add its own.
 Batch = dict[str, "Tensor"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headstart.deployment.explanation import LOG_ODDS, Explanation, percent
+from headstart.pages.cards import listen
 from headstart.pages.markup import Markup, cut, table, tag
 from headstart.pages.page import page
 from headstart.pages.style import tint
@@ -80,7 +81,7 @@ def _alike(alike: list[Alike]) -> Markup:
         text: str = cut(near.preview.text, _EXCERPT)
         if near.preview.image:
             image = tag("img", src=near.preview.address, alt=text, class_="thumb")
-            text = tag("div", image, tag("span", text, class_="small"))
+            text = tag("div", image, listen(near.preview), tag("span", text, class_="small"))
         rows.append([text, near.label, f"{near.similarity:.2f}"])
     return tag("div", table(["Record", "Label", "Cosine"], {"": rows}), class_="alike")
 

@@ -60,7 +60,7 @@ class Samples:
         """Return previews of the records at ``indices``, with their labels.
 
         Args:
-            max_bytes: limit of all images together.
+            max_bytes: limit of all images and sounds together.
             side: of thumbnails in pixels; reduced until they fit, and left out if even the
                 smallest do not.
         """
@@ -69,10 +69,10 @@ class Samples:
         side = side or SIDES[0]
         for smaller in (side, *(each for each in SIDES if each < side)):
             found = self.modality.preview(rows, smaller)
-            if sum(len(preview.image) for preview in found) <= max_bytes:
+            if sum(len(each.image) + len(each.sound) for each in found) <= max_bytes:
                 break
         else:
-            found = [replace(preview, image=b"") for preview in found]
+            found = [replace(preview, image=b"", sound=b"") for preview in found]
         return [replace(preview, label=label) for preview, label in zip(found, labels, strict=True)]
 
 

@@ -101,6 +101,8 @@ class Modality(ABC):
             returns a result with ``rows``.
         parts: what its records consist of, as ``module:function`` from an opened encoder to
             :class:`.parts.Parts`; None where those have no vectors that mean something alone.
+        simple_alone: whether its simple features stand beside an encoder even where no published
+            one does.
         Options: the model of its options, set with ``--set NAME.key=value``; imports no torch.
         options: those of this instance.
         folder: of the encoder that it was opened for; None where there is none yet.
@@ -116,6 +118,7 @@ class Modality(ABC):
     published: Package | None = None
     recommender: str | None = None
     parts: str | None = None
+    simple_alone: bool = False
     Options: type[AnyOptions] = AnyOptions
     options: AnyOptions
     folder: Path | None = None

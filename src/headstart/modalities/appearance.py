@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from headstart.pages.markup import Markup, data_address
+from headstart.pages.markup import Markup, data_address, sound_address
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,16 +24,23 @@ class Preview:
         text: its beginning, or its name where it is not a text.
         image: WebP bytes of a thumbnail, or empty.
         label: its label, or empty.
+        sound: MP3 bytes of its beginning, or empty.
     """
 
     text: str
     image: bytes = b""
     label: str = ""
+    sound: bytes = b""
 
     @property
     def address(self) -> str:
         """The thumbnail as a ``data:`` URL, or empty."""
         return data_address(self.image, "webp") if self.image else ""
+
+    @property
+    def heard(self) -> str:
+        """The sound as a ``data:`` URL, or empty."""
+        return sound_address(self.sound) if self.sound else ""
 
 
 @dataclass(frozen=True)

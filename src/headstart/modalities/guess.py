@@ -109,10 +109,22 @@ def _claiming(sources: Sequence[str], contents: Mapping[str, Content]) -> Counte
                         if claims(content, file, schema, sample)
                     ]
                     others = [kind for kind in claiming if kind != DEFAULT]
+                    if len(others) > 1 and schema is not None:
+                        others = _named(others, contents, schema) or others
                     for kind in others:
                         _refuse_both(file, contents[kind], contents[DEFAULT], schema, sample)
                     found.update(others or claiming)
     return found
+
+
+def _named(kinds: list[str], contents: Mapping[str, Content], schema: pa.Schema) -> list[str]:
+    """Return the kinds for which a table has a column of a well-known name."""
+    columns = {name.lower() for name in schema.names}
+    return [
+        kind
+        for kind in kinds
+        if any(columns & set(one.names) for one in contents[kind].fields if one.required)
+    ]
 
 
 def claims(content: Content, name: str, schema: pa.Schema | None, sample: Sample) -> bool:

@@ -96,6 +96,11 @@ def data_address(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
+def sound_address(content: bytes) -> str:
+    """Return an MP3 as a ``data:`` URL."""
+    return f"data:audio/mpeg;base64,{base64.b64encode(content).decode()}"
+
+
 def coded(line: str) -> list[str]:
     """Return the pieces of a line, with those between backticks as code."""
     return [

@@ -52,13 +52,13 @@ def page(
 ) -> str:
     """Return the whole document, which works offline.
 
-    Its content security policy allows inline styles, embedded images, and :data:`SCRIPT` by its
-    digest; pages without a map of records need no script.
+    Its content security policy allows inline styles, embedded images and sounds, and :data:`SCRIPT`
+    by its digest; pages without a map of records need no script.
     """
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     allowed = f"script-src 'sha256-{digest}'; " if script else ""
     policy = (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; "
         f"{allowed}base-uri 'none'; form-action 'none'"
     )
     head = tag(

@@ -135,6 +135,7 @@ svg.swatch { display: inline-block; width: .8rem; height: .8rem; margin-right: .
 .preview.bad .label::after { content: " ✗"; color: var(--bad); }
 .thumb { display: block; width: 72px; height: 72px; object-fit: contain; image-rendering: pixelated;
   margin-bottom: .3rem; border-radius: 3px; }
+audio { display: block; width: 100%; max-width: 15rem; height: 2rem; margin-bottom: .3rem; }
 @media screen and (max-width: 620px) {
   .neighbours { grid-template-columns: minmax(0, 1fr); }
   .neighbours .row { grid-auto-flow: column; grid-template-columns: none;

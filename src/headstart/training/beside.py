@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,8 +88,8 @@ def keep_beside(
 ) -> None:
     """Copy the start into the run, and fit the simple features beside it; say so in one line.
 
-    Nothing is kept where no start is asked for or found: by themselves simple features are not
-    worth another kind of run.
+    Nothing is kept where no start is asked for or found, unless the modality says that its simple
+    features are worth it by themselves.
 
     Args:
         records: of the pre-training.
@@ -100,6 +100,8 @@ def keep_beside(
     """
     chosen = _chosen(config, modality, records, say)
     if chosen is None:
+        if config.start == "auto" and modality.simple_alone and _all_auto(config):
+            _keep_simple(config, run, modality, records, length, say)
         return
     try:
         start = OpenedEncoder(chosen.folder)
@@ -123,19 +125,55 @@ def keep_beside(
         parts.append(Part(_safe(simple.name), VectorEncoder(simple.width), "simple"))
         readers.append(Reader(simple, length))
     known = {parts[0].name: vectors}
+    _write(run, modality, sample, parts, readers, known, papers_of(chosen.folder))
+    say(_told(chosen, parts, speed, modality.content.noun))
+
+
+def _keep_simple(
+    config: PretrainConfig,
+    run: RunFolder,
+    modality: Modality,
+    records: Dataset,
+    length: int,
+    say: Callable[[str], None],
+) -> None:
+    """Keep simple features alone beside the new encoder."""
+    simple = modality.simple(records, length, config.seed)
+    sample = modality.usable(_sample(records), simple, Audit())
+    if simple is None or not len(sample):
+        return
+    parts = [Part(_safe(simple.name), VectorEncoder(simple.width), "simple")]
+    _write(run, modality, sample, parts, [Reader(simple, length)], {}, {})
+    say(f"{simple.name} stand beside the new encoder; `--start none` makes the new encoder alone")
+
+
+def _write(
+    run: RunFolder,
+    modality: Modality,
+    sample: Dataset,
+    parts: list[Part],
+    readers: list[Reader],
+    known: dict[str, Tensor],
+    papers: Mapping[str, str],
+) -> None:
+    """Write what stands beside the encoder, with the vectors of a sample that scale it.
+
+    Args:
+        known: the vectors of parts that were computed already.
+        papers: texts that belong to the first part, such as a licence, by the name of their file.
+    """
     with whole_folder(run.prepared / FOLDER) as folder:
         for part, each in zip(parts, readers, strict=True):
             own = folder / part.name
             save_encoder(part.encoder, each.processor, own, note_of(modality, each.length))
             if part.name not in known:
                 known[part.name] = _vectors(part.encoder, each, sample)
-        for name, text in papers_of(chosen.folder).items():
+        for name, text in papers.items():
             (folder / parts[0].name / name).write_text(text, encoding="utf-8")
         save_file(known, folder / VECTORS)
         seal(folder)
     keys = ("name", "origin", "licence")
     run.resolve(beside=[{key: getattr(part, key) for key in keys} for part in parts])
-    say(_told(chosen, parts, speed, modality.content.noun))
 
 
 def joined_beside(
@@ -178,8 +216,7 @@ def _chosen(
     config: PretrainConfig, modality: Modality, records: Dataset, say: Callable[[str], None]
 ) -> Published | None:
     """Return the start to take, if any; what suits and is left out is said."""
-    chosen = (config.encoder, config.objective, config.embeddings)
-    if config.start == "none" or (config.start == "auto" and set(chosen) != {"auto"}):
+    if config.start == "none" or (config.start == "auto" and not _all_auto(config)):
         return None
     if config.start != "auto":
         start = _named(config.start, modality)
@@ -205,6 +242,11 @@ def _chosen(
             f"{modality.content.noun} ({', '.join(sorted(suited.spoken))})"
         )
     return None
+
+
+def _all_auto(config: PretrainConfig) -> bool:
+    """Return whether the user leaves encoder, objective and embeddings to the defaults."""
+    return {config.encoder, config.objective, config.embeddings} == {"auto"}
 
 
 def _named(name: str, modality: Modality) -> Published:

@@ -16,6 +16,7 @@ from reading import quarantined
 
 from headstart.data import archives, streams
 from headstart.data.audit import Audit
+from headstart.modalities import file_values
 from headstart.modalities.image import content as images
 
 
@@ -170,7 +171,7 @@ def test_members_that_are_too_large_are_passed_over(
     monkeypatch.setattr(archives, "LARGEST", 1000)
     path = tar(tmp_path / "a.tar", ("a.png", b"x" * 5000), ("b.png", image_bytes()))
     assert records(path)["id"][:] == ["a.tar/b.png"]
-    monkeypatch.setattr(images, "LARGEST", 10)
+    monkeypatch.setattr(file_values, "LARGEST", 10)
     assert "MiB" in refusal(path)
 
 

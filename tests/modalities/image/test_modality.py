@@ -16,11 +16,11 @@ from PIL import Image
 from headstart.config import Budget, SourceOptions
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
-from headstart.modalities import Defaults, Request
+from headstart.modalities import Defaults, Request, remembered
 from headstart.modalities.image import modality as image_module
 from headstart.modalities.image import processor as processor_module
-from headstart.modalities.image import squares as squares_module
 from headstart.modalities.image.modality import ImageModality
+from headstart.modalities.image.pixel_file import decode_square
 from headstart.modalities.image.processor import ImageProcessor
 
 
@@ -116,8 +116,8 @@ def test_a_file_that_changes_is_decoded_anew(tmp_path: Path) -> None:
 
 
 def test_only_so_much_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    squares = squares_module.Squares()
-    monkeypatch.setattr(squares_module, "REMEMBERED", 3 * 8 * 8)
+    squares = remembered.Remembered(decode_square, "picture")
+    monkeypatch.setattr(remembered, "REMEMBERED", 3 * 8 * 8)
     monkeypatch.setattr(processor_module, "SQUARES", squares)
     ImageProcessor(8).collate(held(noise(0), noise(1), noise(2)), 8)
     assert len(squares._held) == 1

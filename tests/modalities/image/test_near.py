@@ -15,6 +15,7 @@ from PIL import Image, ImageFilter
 from headstart.data.audit import Audit
 from headstart.data.groups import grouping
 from headstart.data.overlap import overlap
+from headstart.modalities import file_values
 from headstart.modalities.image import near as same_images
 from headstart.modalities.image.content import IMAGE
 from headstart.modalities.image.near import digests, matches, near_pairs, near_repeats
@@ -120,7 +121,7 @@ def test_digests_tell_bytes_apart() -> None:
 def test_what_was_not_looked_at_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(10):
         draw(tmp_path / f"{number}.png", number % 2)
-    monkeypatch.setattr(same_images, "MOST_FILES", 4)
+    monkeypatch.setattr(file_values, "MOST_FILES", 4)
     audit = Audit()
     records(tmp_path, audit=audit)
     assert audit.duplicates == 2
@@ -134,7 +135,7 @@ def test_pictures_of_different_sizes_are_not_opened(
     for number in range(5):
         draw(tmp_path / f"{number}.png", size=(number + 1, 9))
     opened: list[Any] = []
-    monkeypatch.setattr(same_images, "_content", lambda value: opened.append(value))
+    monkeypatch.setattr(file_values, "content", lambda value: opened.append(value))
     records(tmp_path)
     assert opened == []
 

@@ -72,6 +72,7 @@ HEADS = Registry(
         "low-rank averages": "headstart.evaluation.heads.low_rank:LowRankAverages",
         "auto": "headstart.evaluation.heads.auto:Auto",
         "kNN": "headstart.evaluation.heads.neighbours:NearestNeighbours",
+        "nearest template": "headstart.evaluation.heads.nearest_template:NearestTemplate",
     },
     group="headstart.heads",
     members=("fit",),

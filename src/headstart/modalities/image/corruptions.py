@@ -63,7 +63,7 @@ def squared(records: Dataset, side: int) -> Dataset:
     from headstart.modalities.image.squares import SQUARES
 
     squares = [
-        _encoded(SQUARES.require(value, side, name).transpose(1, 2, 0))
+        _encoded(SQUARES.require(value, side, name=name).transpose(1, 2, 0))
         for value, name in zip(records["image"], records["id"], strict=True)
     ]
     return with_content(records, "image", squares)

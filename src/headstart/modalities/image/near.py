@@ -7,8 +7,6 @@ recompressed, resized, blurred, brightened or slightly edited, but not cropped, 
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -19,13 +17,12 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.data.survey import spread
+from headstart.modalities.file_values import FileValues
 from headstart.modalities.image.decode import BadImage, square
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Most files whose sizes are read, and most bytes that are hashed, to count duplicates.
-MOST_FILES, MOST_BYTES = 100_000, 2**31
 #: Most images that are compared for near duplicates.
 MOST_COMPARED = 50_000
 #: Most images that are compared before a split, at one or two milliseconds each.
@@ -41,6 +38,7 @@ MISSING = (
     "'headstart[audit]'`."
 )
 
+_FILES = FileValues("image", "picture", ())
 _SIDE = 16
 _CHUNK = 512
 
@@ -59,36 +57,13 @@ def available() -> bool:
 
 
 def repeats(records: Dataset, audit: Audit) -> int:
-    """Return how many images have the same bytes as an earlier one.
-
-    Only images of equal size are hashed. With very many files, or large images of one size, only
-    the first are searched, which is noted in ``audit``.
-    """
-    sizes = np.fromiter(_sizes(records), np.int64)
-    values, times = np.unique(sizes[sizes >= 0], return_counts=True)
-    twice = np.flatnonzero(np.isin(sizes, values[times > 1]))
-    within = int(np.searchsorted(np.cumsum(sizes[twice]), MOST_BYTES, side="right"))
-    seen: set[bytes] = set()
-    hashed = 0
-    for value in _images(records, twice[:within]):
-        found = _content(value)
-        if found is not None:
-            hashed += 1
-            seen.add(_digest(found))
-    searched = len(sizes) if within == len(twice) else int(twice[within])
-    if searched < len(records):
-        audit.notes.append(
-            f"Duplicates were looked for among the first {searched:,} of {len(records):,} pictures."
-        )
-    return hashed - len(seen)
+    """Return how many images have the same bytes as an earlier one, see :class:`FileValues`."""
+    return _FILES.repeats(records, audit, "pictures")
 
 
 def digests(records: Dataset) -> np.ndarray:
     """Return (n,) uint64, a hash of the bytes of each image; missing files are equal."""
-    found = np.zeros(len(records), np.uint64)
-    for index, content in _contents(records, np.arange(len(records))):
-        found[index] = int.from_bytes(_digest(content), "big")
-    return found
+    return _FILES.digests(records)
 
 
 def near_repeats(records: Dataset, audit: Audit) -> list[tuple[int, int]]:
@@ -140,7 +115,7 @@ def matches(
         notes: a note is appended where not all was searched.
         most: size of an even sample of the background that is compared; None for all.
     """
-    for index, match in _same_bytes(background, tested):
+    for index, match in _FILES.same_bytes(background, tested):
         yield index, match, True
     if not available():
         notes.append(MISSING)
@@ -156,68 +131,6 @@ def matches(
         for at, rows in _alike(part, known):
             for match in known.indices[rows].tolist():
                 yield int(part.indices[at]), match, False
-
-
-def _sizes(records: Dataset) -> Iterator[int]:
-    """Yield the size in bytes of each image, -1 for a missing file, up to :data:`MOST_FILES`."""
-    import pyarrow.compute as pc
-
-    files = 0
-    for batch in records.select_columns(["image"]).with_format("arrow").iter(_CHUNK):
-        column = batch["image"].combine_chunks()
-        lengths = pc.binary_length(pc.struct_field(column, "bytes")).to_pylist()
-        paths = pc.struct_field(column, "path").to_pylist()
-        for length, path in zip(lengths, paths, strict=True):
-            if length is None:
-                files += 1
-                if files > MOST_FILES:
-                    return
-                try:
-                    length = os.stat(path).st_size
-                except OSError:
-                    length = -1
-            yield length
-
-
-def _images(records: Dataset, indices: np.ndarray) -> Iterator[Mapping[str, Any]]:
-    for start in range(0, len(indices), _CHUNK):
-        yield from records.select(indices[start : start + _CHUNK])[:]["image"]
-
-
-def _content(value: Mapping[str, Any]) -> bytes | None:
-    if value["bytes"] is not None:
-        data: bytes = value["bytes"]
-        return data
-    try:
-        with open(value["path"], "rb") as file:
-            return file.read()
-    except OSError:
-        return None
-
-
-def _same_bytes(background: Dataset, tested: Dataset) -> Iterator[tuple[int, int]]:
-    """Yield (index in the background, index of a tested image) with the same bytes."""
-    sizes = np.fromiter(_sizes(tested), np.int64)
-    theirs = np.fromiter(_sizes(background), np.int64)
-    shared = np.intersect1d(sizes, theirs[theirs >= 0])
-    known: dict[bytes, int] = {}
-    for index, found in _contents(tested, np.flatnonzero(np.isin(sizes, shared))):
-        known.setdefault(_digest(found), index)
-    for index, found in _contents(background, np.flatnonzero(np.isin(theirs, shared))):
-        match = known.get(_digest(found))
-        if match is not None:
-            yield index, match
-
-
-def _contents(records: Dataset, indices: np.ndarray) -> Iterator[tuple[int, bytes]]:
-    for index, value in zip(indices.tolist(), _images(records, indices), strict=True):
-        found = _content(value)
-        if found is not None:
-            yield index, found
-
-
-def _digest(content: bytes) -> bytes:
-    return hashlib.blake2b(content, digest_size=8).digest()
 
 
 def _prints(records: Dataset, indices: np.ndarray) -> Iterator[Prints]:

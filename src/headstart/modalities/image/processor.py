@@ -58,7 +58,7 @@ class ImageProcessor(PixelProcessor):
         rows = records[:]
         pixels = np.empty((len(rows["id"]), 3, length, length), dtype=np.uint8)
         for index, (name, value) in enumerate(zip(rows["id"], rows["image"], strict=True)):
-            pixels[index] = SQUARES.require(value, length, name)
+            pixels[index] = SQUARES.require(value, length, name=name)
         return {"pixels": torch.from_numpy(pixels)}
 
     def views(

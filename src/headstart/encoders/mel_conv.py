@@ -111,7 +111,7 @@ class MelConv(Encoder):
         x = self.input(mel, real_frames(frames, mel.shape[2]))
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = convolution(x)
-            frames = -(-frames // convolution.stride[0])
+            frames = -(-frames // convolution.stride[0])  # type: ignore[index]
             x = F.relu(norm(x, real_frames(frames, x.shape[2])))
         return x, frames
 

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -186,7 +187,7 @@ def _all(
         for start in range(0, len(records), _CHUNK):
             values = records[start : start + _CHUNK]["audio"]
             for value, found in zip(values, pool.map(short, values), strict=True):
-                yield lambda value=value, found=found: parts(value, found)
+                yield partial(parts, value, found)
 
 
 def _append(file: BinaryIO, samples: np.ndarray) -> int:

@@ -7,8 +7,8 @@ installed; MiniLM is measured besides, from the package that carries it.
 the same model, one compute thread for it, and take turns, one at a time. What counts is the time of
 the processor in all processes of the server, for each request; requests a second depend on the
 client, which has the same two cores. Then ours alone: the rate with 32 texts and with one text a
-request beside that of the vectors computed offline; four times as many requests as it answers, of which
-each must be answered with 200 or 429; and the memory over a bounded load.
+request beside that of the vectors computed offline; four times as many requests as it answers, of
+which each must be answered with 200 or 429; and the memory over a bounded load.
 """
 
 from __future__ import annotations
@@ -167,13 +167,14 @@ def _ours(model: str, *options: str) -> list[str]:
 
 def compared(model: str, texts: list[str], litserve: str, seconds: float, turns: int) -> None:
     """Print the time of the processor and the rate of each server, in turn."""
-    peers = str(Path(__file__).with_name("serving_peers.py"))
+    fastapi = str(Path(__file__).with_name("serving_fastapi.py"))
+    other = str(Path(__file__).with_name("serving_litserve.py"))
     commands = {
         "headstart serve": _ours(model),
-        "sentence-transformers + FastAPI": [sys.executable, peers, "fastapi", model, str(PORT)],
+        "sentence-transformers + FastAPI": [sys.executable, fastapi, model, str(PORT)],
     }
     if litserve:
-        commands["LitServe"] = [litserve, peers, "litserve", model, str(PORT)]
+        commands["LitServe"] = [litserve, other, model, str(PORT)]
     bodies = _bodies(texts, 1)
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands}
     for _ in range(turns):

@@ -7,8 +7,8 @@ installed; MiniLM is measured besides, from the package that carries it.
 the same model, one compute thread for it, and take turns, one at a time. What counts is the time of
 the processor in all processes of the server, for each request; requests a second depend on the
 client, which has the same two cores. Then ours alone: the rate with 32 texts and with one text a
-request beside that of the vectors computed offline; four times as many requests as it answers, each
-of which must be answered with 200 or 429; and the memory over a bounded load.
+request beside that of the vectors computed offline; four times as many requests as it answers, of
+which each must be answered with 200 or 429; and the memory over a bounded load.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ import numpy as np
 from setting import announce, data, minilm
 
 PORT, CONNECTIONS = 8765, 32
+#: Seconds that a client waits after a refusal.
+PAUSE = 0.25
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -46,8 +48,11 @@ class Load:
     lost: int = 0
 
 
-async def _connection(bodies: list[bytes], until: float, load: Load, pause: float = 0.0) -> None:
-    """Send one request after the other over one connection, until the time is over."""
+async def _connection(bodies: list[bytes], until: float, load: Load) -> None:
+    """Send one request after the other over one connection, until the time is over.
+
+    After a refusal it waits a little, as clients do.
+    """
     reader = writer = None
     number = random.randrange(len(bodies))
     while time.perf_counter() < until:
@@ -73,10 +78,11 @@ async def _connection(bodies: list[bytes], until: float, load: Load, pause: floa
             load.lost += 1
             writer = None
             continue
-        load.statuses[int(head[9:12])] += 1
+        status = int(head[9:12])
+        load.statuses[status] += 1
         load.latencies.append(time.perf_counter() - start)
-        if pause:
-            await asyncio.sleep(pause)
+        if status == 429:
+            await asyncio.sleep(PAUSE)
     if writer is not None:
         writer.close()
 
@@ -167,13 +173,14 @@ def _ours(model: str, *options: str) -> list[str]:
 
 def compared(model: str, texts: list[str], litserve: str, seconds: float, turns: int) -> None:
     """Print the time of the processor and the rate of each server, in turn."""
-    peers = str(Path(__file__).with_name("serving_peers.py"))
+    fastapi = str(Path(__file__).with_name("serving_fastapi.py"))
+    other = str(Path(__file__).with_name("serving_litserve.py"))
     commands = {
         "headstart serve": _ours(model),
-        "sentence-transformers + FastAPI": [sys.executable, peers, "fastapi", model, str(PORT)],
+        "sentence-transformers + FastAPI": [sys.executable, fastapi, model, str(PORT)],
     }
     if litserve:
-        commands["LitServe"] = [litserve, peers, "litserve", model, str(PORT)]
+        commands["LitServe"] = [litserve, other, model, str(PORT)]
     bodies = _bodies(texts, 1)
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands}
     for _ in range(turns):
@@ -229,20 +236,20 @@ def offline(model: str, texts: list[str], seconds: float, turns: int) -> None:
 
 def saturated(model: str, texts: list[str], seconds: float) -> None:
     """Print what becomes of four times as many clients as fill the server."""
-    bound = 1.0
-    options = ("--max-wait", str(bound), "--max-queue", "128")
-    bodies = _bodies(texts, 8)
+    bound = 5.0
+    options = ("--max-wait", str(bound), "--max-queue", str(2 * CONNECTIONS))
+    bodies = _bodies(texts, 1)
     with server(_ours(model, *options), bodies[0]) as (_, _):
-        loaded(bodies, 2, 16)
-        once = loaded(bodies, seconds, 16)
-        load = loaded(bodies, seconds, 64)
-    statuses = dict(load.statuses)
-    good = load.statuses[200] / load.seconds
-    print(f"16 connections: {once.statuses[200] / once.seconds:.0f} requests/s, all 200")
-    print(
-        f"64 connections, queue of 128 records and {bound:g} s: {statuses}, lost {load.lost}, "
-        f"{good:.0f} requests/s answered with 200, p99 {np.percentile(load.latencies, 99):.2f} s"
-    )
+        loaded(bodies, 2, CONNECTIONS)
+        for connections in (CONNECTIONS, 4 * CONNECTIONS):
+            load = loaded(bodies, seconds, connections)
+            print(
+                f"{connections} connections, {bound:g} s of waiting at most: "
+                f"{dict(load.statuses)}, lost {load.lost}, "
+                f"{load.statuses[200] / load.seconds:.1f} requests/s answered with 200, "
+                f"p99 {np.percentile(load.latencies, 99):.2f} s",
+                flush=True,
+            )
 
 
 def flat(model: str, texts: list[str], minutes: float) -> None:
@@ -280,6 +287,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=3)
+    parser.add_argument("--models", default="light,MiniLM")
     parser.add_argument("--parts", default="start,compare,offline,saturate,memory")
     given = parser.parse_args()
     announce("headstart serve")
@@ -289,15 +297,17 @@ def main() -> None:
     parts = given.parts.split(",")
     if "start" in parts:
         started(light, texts, given.turns)
-    for name, model in (("light", light), ("MiniLM", str(minilm()))):
+    models = {"light": light, "MiniLM": str(minilm())}
+    for name in given.models.split(","):
+        model = models[name]
         if "compare" in parts:
             print(f"\n{name}, one text a request, {CONNECTIONS} connections")
             compared(model, texts, given.litserve, given.seconds, given.turns)
         if "offline" in parts:
             print(f"\n{name}, against the offline rate", flush=True)
-            offline(model, texts[:512], given.seconds, given.turns)
+            offline(model, texts[:128], given.seconds, given.turns)
     if "saturate" in parts:
-        print("\nMiniLM, four times saturation, 8 texts a request", flush=True)
+        print("\nMiniLM, four times saturation, one text a request", flush=True)
         saturated(str(minilm()), texts, given.seconds)
     if "memory" in parts:
         print("\nlight, memory", flush=True)

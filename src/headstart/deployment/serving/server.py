@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,10 @@ from headstart.precision import threads
 
 #: Open files beside those of the connections.
 _FILES = 256
+#: Seconds after which a thread of Python lets the other one go on. By default it is ten times as
+#: long, and the compute thread, which asks for its turn after every operation of the network, is
+#: held up by requests that are refused meanwhile.
+_TURN = 0.0005
 
 
 def serve(config: ServeConfig, say: Say, started: Callable[[Server], None] | None = None) -> str:
@@ -123,8 +128,13 @@ class Server:
         _allow_files(self._config.max_connections + _FILES)
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
         factory = self._uvicorn.config.get_loop_factory()
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(self._run(started))
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(_TURN)
+        try:
+            with asyncio.Runner(loop_factory=factory) as runner:
+                runner.run(self._run(started))
+        finally:
+            sys.setswitchinterval(interval)
 
     def stop(self) -> None:
         """End :meth:`run`; may be called from another thread."""

@@ -93,7 +93,7 @@ def _type(field: Mapping[str, Any]) -> str:
         elements = next(each for each in field.values() if isinstance(each, Mapping))
         return f"list of {_type(elements)}"
     bounds = [
-        f"{sign} {field[name]}"
+        f"{sign} {field[name]:g}"
         for name, sign in (("minimum", "from"), ("maximum", "to"))
         if name in field
     ]

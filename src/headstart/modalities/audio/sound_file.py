@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -177,7 +178,9 @@ def _all(
         except BadAudio as bad:
             return bad
 
-    def parts(value: Mapping[str, Any], found: np.ndarray | BadAudio | None) -> Any:
+    def parts(
+        value: Mapping[str, Any], found: np.ndarray | BadAudio | None
+    ) -> Iterator[np.ndarray]:
         if isinstance(found, BadAudio):
             raise found
         yield from blocks(value, rate, channel=channel) if found is None else [found]
@@ -186,7 +189,7 @@ def _all(
         for start in range(0, len(records), _CHUNK):
             values = records[start : start + _CHUNK]["audio"]
             for value, found in zip(values, pool.map(short, values), strict=True):
-                yield lambda value=value, found=found: parts(value, found)
+                yield partial(parts, value, found)
 
 
 def _append(file: BinaryIO, samples: np.ndarray) -> int:

@@ -110,8 +110,8 @@ class MelConv(Encoder):
         """Return the last map (B,C,T') of spectrograms (B,M,T), and its real frames (B,)."""
         x = self.input(mel, real_frames(frames, mel.shape[2]))
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = convolution(x)
-            frames = -(-frames // convolution.stride[0])  # type: ignore[index]
+            x, before = convolution(x), x.shape[2]
+            frames = frames if x.shape[2] == before else -(-frames // 2)
             x = F.relu(norm(x, real_frames(frames, x.shape[2])))
         return x, frames
 

@@ -8,6 +8,7 @@ import torch
 from sounding import encoded, held, tone
 
 from headstart.evaluation.heads import HEADS
+from headstart.evaluation.heads.foreseen import foreseen
 from headstart.modalities.audio import baselines, mel_patches
 from headstart.modalities.audio.modality import AudioModality
 from headstart.modalities.audio.warping import warped
@@ -51,6 +52,17 @@ def test_among_many_recordings_none_are_warped(monkeypatch) -> None:
     found = AudioModality().baselines(None, takes(6, 0)[0], None, seed=0, progress=None)
     assert "DTW, nearest template" not in [one.name for one in found]
     assert all(one.test is None for one in found)
+    monkeypatch.undo()
+    found = AudioModality().baselines(
+        None, takes(6, 0)[0], None, protocol="regression", seed=0, progress=None
+    )
+    assert len(found) == 3
+
+
+def test_what_every_head_costs_is_foreseen() -> None:
+    features = np.zeros((20, 20), np.float32)
+    for name in HEADS:
+        assert foreseen({10: 1}, 3, features, [name]).seconds > 0
 
 
 def naive(one: np.ndarray, other: np.ndarray) -> float:

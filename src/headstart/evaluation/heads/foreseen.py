@@ -32,6 +32,7 @@ _OVERHEAD = {
     "RBF SVM": 0.2,
     "low-rank averages": 0.4,
     "kNN": 0.01,
+    "nearest template": 0.01,
     "auto": 1.0,
 }
 
@@ -182,6 +183,7 @@ def foreseen(
             "RBF SVM": _kernel,
             "low-rank averages": _low_rank,
             "kNN": lambda s: _neighbours(s, tested),
+            "nearest template": lambda s: _SCORE * s.labels * (s.labels + tested),
             "auto": partial(_auto, blocks=blocks, records=rows, tested=tested, draws=draws),
         }
         product = 2 * (_SPARSE if thin else 1) * values * classes

@@ -48,6 +48,7 @@ def audio_baselines(
     test: Dataset | None,
     reading: Reading,
     *,
+    protocol: str = "classification",
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Baseline]:
@@ -58,6 +59,7 @@ def audio_baselines(
         train: training records, in the order of their labels.
         test: test records; None when folds are cut from the training records.
         reading: how recordings are read.
+        protocol: the evaluation task; distances to templates are for classes alone.
         progress: called with the number of records done and of all records.
 
     Raises:
@@ -76,7 +78,7 @@ def audio_baselines(
         ),
     }
     compared = len(train) * (len(train) + (0 if test is None else len(test)))
-    if compared <= PAIRS:
+    if protocol == "classification" and compared <= PAIRS:
         kinds[WARPED] = lambda batch: _aligned(batch, reading.rate)
     labeled = [train] if test is None else [train, test]
     total, done = sum(map(len, labeled)), 0

@@ -193,7 +193,9 @@ class AudioModality(Modality):
         from headstart.modalities.audio.baselines import audio_baselines
 
         reading = self._reading(train)
-        return audio_baselines(background, train, test, reading, seed=seed, progress=progress)
+        return audio_baselines(
+            background, train, test, reading, protocol=protocol, seed=seed, progress=progress
+        )
 
     def _reading(self, records: Dataset) -> Reading:
         """Return how an encoder of these records reads them: its own way, or as options say."""

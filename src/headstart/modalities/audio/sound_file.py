@@ -178,7 +178,9 @@ def _all(
         except BadAudio as bad:
             return bad
 
-    def parts(value: Mapping[str, Any], found: np.ndarray | BadAudio | None) -> Any:
+    def parts(
+        value: Mapping[str, Any], found: np.ndarray | BadAudio | None
+    ) -> Iterator[np.ndarray]:
         if isinstance(found, BadAudio):
             raise found
         yield from blocks(value, rate, channel=channel) if found is None else [found]

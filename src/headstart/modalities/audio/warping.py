@@ -9,17 +9,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-#: Moments of each recording.
-MOMENTS = 24
-#: Pairs at a time, so that their matrices fit in memory.
-_PAIRS = 20_000
+#: Moments of each recording, and by how many an alignment may leave the diagonal.
+MOMENTS, BAND = 24, 8
+#: Pairs at a time, so that their matrices fit in a cache.
+_PAIRS = 40_000
 
 
 def warped(tested: Tensor, templates: Tensor) -> Tensor:
     """Return the cost (N,M) of the best alignment of each pair.
 
     A step goes one moment on in either recording or in both; one in both costs twice its distance,
-    so that all paths have the same weight.
+    so that all paths have the same weight. No more than :data:`BAND` moments may be between two
+    that are aligned.
 
     Args:
         tested, templates: (N,C,T) and (M,C,T) vectors at T moments.
@@ -30,22 +31,24 @@ def warped(tested: Tensor, templates: Tensor) -> Tensor:
 
 def _costs(tested: Tensor, templates: Tensor) -> Tensor:
     moments = tested.shape[2]
-    rows, columns = tested.transpose(1, 2), templates.transpose(1, 2)  # (N,T,C), (M,T,C)
-    squares = rows.square().sum(2)[:, None, :, None] + columns.square().sum(2)[None, :, None, :]
-    product = torch.einsum("ntc,muc->nmtu", rows, columns)
-    apart = (squares - 2 * product).clamp(min=0).sqrt()  # (N,M,T,T)
-    apart = apart.permute(2, 3, 0, 1).contiguous()
-    before: list[Tensor] = []
+    rows, columns = tested.permute(2, 0, 1), templates.permute(2, 1, 0)  # (T,N,C), (T,C,M)
+    lengths, heights = rows.square().sum(2), columns.square().sum(1)  # (T,N), (T,M)
+    before: dict[int, Tensor] = {}
     for i in range(moments):
-        row: list[Tensor] = []
-        for j in range(moments):
-            own = apart[i, j]
-            if i and j:
-                best = torch.minimum(before[j], row[j - 1]) + own
-                row.append(torch.minimum(best, before[j - 1] + 2 * own))
-            elif i or j:
-                row.append((before[j] if i else row[j - 1]) + own)
-            else:
-                row.append(2 * own)
+        first, last = max(0, i - BAND), min(moments, i + BAND + 1)
+        # (k,N,M): the distances of moment i of the tested to those in the band of the templates
+        product = torch.matmul(rows[i], columns[first:last])
+        squares = lengths[i][None, :, None] + heights[first:last, None, :]
+        apart = squares.sub_(product, alpha=2).clamp_(min=0).sqrt_()
+        row: dict[int, Tensor] = {}
+        for own, j in zip(apart, range(first, last), strict=True):
+            if i == j == 0:
+                row[j] = 2 * own
+                continue
+            straight = [each[at] for each, at in ((before, j), (row, j - 1)) if at in each]
+            best = (torch.minimum(*straight) if len(straight) > 1 else straight[0]) + own
+            if j - 1 in before:
+                best = torch.minimum(best, before[j - 1].add(own, alpha=2))
+            row[j] = best
         before = row
-    return before[-1] / (2 * moments)
+    return before[moments - 1] / (2 * moments)

@@ -101,13 +101,17 @@ class Products:
             others[chosen] = 0
             self._add(f"{name}_others", others)
             self._add(f"{name}_chosen", chosen.astype(np.int64))
-            self._add(f"{name}_weights", table[chosen])
+            # Kept in 16 bits, and made floats once, when a session opens the graph.
+            self._add(f"{name}_half", table[chosen].astype(np.float16))
             rest, few, beside = f"{name}_rest", f"{name}_few", f"{name}_beside"
             taken = [source, f"{name}_chosen"]
             before[name] = [
                 helper.make_node("Mul", [source, f"{name}_others"], [rest], f"{rest}_of"),
                 helper.make_node("Gather", taken, [few], f"{few}_of", axis=-1),
-                helper.make_node("MatMul", [few, f"{name}_weights"], [beside], f"{name}_apart"),
+                helper.make_node("Cast", [f"{name}_half"], [f"{name}_chosen_weights"], to=1),
+                helper.make_node(
+                    "MatMul", [few, f"{name}_chosen_weights"], [beside], f"{name}_apart"
+                ),
             ]
             node.input[0], node.output[0] = rest, f"{name}_main"
             sums = [f"{name}_main", beside]

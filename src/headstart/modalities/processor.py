@@ -194,8 +194,8 @@ class Processor(ABC):
             HeadstartError: this library alone can read them.
         """
         raise HeadstartError(
-            f"how {self.content.noun} are read here cannot be exported; export another part of the "
-            "encoder."
+            f"an encoder of {self.content.noun} like this one cannot be exported: only headstart "
+            "reads them as it does; use `headstart embed` or `headstart serve`."
         )
 
     @abstractmethod

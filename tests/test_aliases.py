@@ -54,7 +54,7 @@ def test_a_well_known_other_name_leads_to_ours(given: str, sentence: str) -> Non
             "`headstart evaluate RUN --train FILE",
         ),
         ("predict RUN --test a.csv", "`headstart evaluate` and `headstart compare` have it;"),
-        ("evaluate RUN --train a --epochs 3", "`headstart finetune` have it as --budget;"),
+        ("evaluate RUN --train a --epochs 3", "and `headstart update` have it as --budget;"),
         ("evaluate RUN --train a --lr 3", "have it as --set optimizer.learning_rate=VALUE;"),
         ("finetune RUN --labels a", "given as --label-column COLUMN;"),
         ("evaluate --model RUN", "the run is given without an option: `headstart evaluate RUN`;"),

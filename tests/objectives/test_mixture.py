@@ -173,6 +173,7 @@ SIZES = {
     "gru": {"width": 16},
     "conv": {},
     "plain": {},
+    "mel_conv": {},
     "vit": {**SMALL, "width": 8},
 }
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pretext
 import pytest
+import spoken
 import torch
 from digits import DigitsProcessor, TinyConv
 from torch import Tensor, nn
@@ -146,6 +148,9 @@ def built(name: str, folder: Any) -> tuple[Objective, dict[str, Tensor]]:
         processor: Any = texts()
         batch = processor.collate_texts(TEXTS, 32)
         batch["word_starts"] = batch["sentence_starts"] = batch["input_ids"] % 3 == 0
+    elif "waveform" in kind.needs:
+        encoder, processor = spoken.network(), spoken.PROCESSOR
+        batch = spoken.batch(spoken.words(32, 0)[0], np.arange(32))
     else:
         encoder = pretext.TinyViT(32) if "patches" in kind.needs else TinyConv()
         processor, batch = Pictures(16), {"pixels": pretext.images(16)[:32]}
@@ -158,6 +163,10 @@ def built(name: str, folder: Any) -> tuple[Objective, dict[str, Tensor]]:
             if id(weight) not in known and weight.ndim > 1:
                 weight *= 3  # large scores
     return objective, batch
+
+
+#: What objectives call of networks.
+METHODS = ("forward", "pool", "embed", "contextualize", "query", "write", "score", "mel", "map_of")
 
 
 def in_float32(objective: Objective) -> None:
@@ -173,7 +182,7 @@ def in_float32(objective: Objective) -> None:
     for module in objective.modules():
         if type(module).__module__.startswith("headstart.objectives"):
             continue
-        for name in ("forward", "pool", "embed", "contextualize", "query", "write", "score"):
+        for name in METHODS:
             method = getattr(module, name, None)
             if method is not None and not isinstance(method, nn.Module):
                 setattr(module, name, leave(method))

@@ -15,7 +15,7 @@ from headstart.downstream import predict as predicting
 from headstart.downstream import predictions
 from headstart.downstream.classification import Classification
 from headstart.downstream.image.segmentation import Segmentation
-from headstart.downstream.predict import predict
+from headstart.downstream.predict import Predictor, predict
 from headstart.downstream.predictions import StoredRows, write_predictions
 from headstart.errors import HeadstartError
 from headstart.run import RunFolder
@@ -149,3 +149,31 @@ def test_a_parquet_column_has_one_type_whatever_its_chunks_hold(tmp_path, monkey
     mixed = [{"id": "a", "record": {"x": 1}}, {"id": "b", "record": {"x": "one"}}]
     write_predictions(mixed, tmp_path / "b.parquet")
     assert pq.read_table(tmp_path / "b.parquet")["x"].to_pylist() == ["1", "one"]
+
+
+@pytest.mark.parametrize("is_simple", [True, False])
+def test_rows_stand_in_the_order_of_the_records_whatever_their_sizes(processor, is_simple):
+    from datasets import Dataset
+
+    class Lengths:
+        """Predicts how many tokens a record has."""
+
+        def collate(self, processor, records, length):
+            return processor.collate(records, length)
+
+        def features(self, encoder, batch):
+            assert "labels" not in batch
+            return batch["mask"].sum(1)
+
+        def predictions(self, features, batch):
+            return features.tolist()
+
+        def describe(self, row, record):
+            return {"tokens": row}
+
+    predictor = Predictor.__new__(Predictor)
+    predictor.head, predictor.encoder, predictor.processor = Lengths(), None, processor
+    predictor.length, predictor._batch_size, predictor._is_simple = 32, 2, is_simple
+    texts = ["apple", "apple pear plum cherry", "pear plum", "plum pear apple", "pear"]
+    found = predictor.rows(Dataset.from_dict({"id": list("abcde"), "text": texts}))
+    assert [row["tokens"] for row in found] == [3, 6, 4, 5, 3]

@@ -137,8 +137,8 @@ def test_objectives_of_headstart_work_on_its_views(world: SimpleNamespace, objec
 
 def test_a_killed_training_goes_on_to_the_same_bits(world: SimpleNamespace) -> None:
     words = [
-        *("pretrain", world.unlabeled, "--modality", "series", "--budget", "300steps"),
-        *("--checkpoint-steps", "20", "--tracker", "none", "--batch-size", "16"),
+        *("pretrain", world.unlabeled, "--modality", "series", "--budget", "120steps"),
+        *("--checkpoint-steps", "10", "--tracker", "none", "--batch-size", "16"),
     ]
     whole, killed = world.folder / "whole", world.folder / "killed"
     shell(*words, "--out", str(whole))

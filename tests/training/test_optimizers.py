@@ -10,7 +10,8 @@ from tiny_objective import TinyObjective
 from torch import nn
 
 from headstart.config import OptimizerOptions
-from headstart.training.muon import Muon
+from headstart.training import muon
+from headstart.training.muon import Muon, orthogonal
 from headstart.training.optimizers import Together, build, schedule, set_progress
 
 
@@ -79,8 +80,9 @@ def step(objective: nn.Module, optimizers: list[torch.optim.Optimizer], seed: in
         optimizer.step()
 
 
-def test_muon_with_adamw_equals_the_two_side_by_side() -> None:
+def test_muon_with_adamw_equals_the_two_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     """The matrix inside the encoder under torch's Muon, all else under torch's AdamW."""
+    monkeypatch.setattr(muon, "precision", lambda wanted: "bf16")  # torch's takes nothing else
     one, two = TinyObjective(), TinyObjective()
     options = OptimizerOptions(name="muon", weight_decay=0.1)
     together = build(one, options, 0.01)
@@ -165,3 +167,17 @@ def test_muon_moves_what_multiplies_and_no_bias_or_position() -> None:
     optimizer = build(objective, OptimizerOptions(name="muon"), 0.01)
     moved = [p for g in optimizer.param_groups if "nesterov" in g for p in g["params"]]
     assert [id(p) for p in moved] == [id(objective.encoder.q), id(objective.encoder.dense.weight)]
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_muon_multiplies_in_bfloat16_only_where_the_hardware_does(
+    monkeypatch: pytest.MonkeyPatch, is_fast: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: is_fast)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    found = orthogonal(torch.randn(6, 9, generator=torch.Generator().manual_seed(0)))
+    assert found.dtype == torch.float32
+    assert torch.equal(found, found.bfloat16().float()) == is_fast
+    assert torch.linalg.svdvals(found).min() > 0.6
+    assert torch.linalg.svdvals(found).max() < 1.3

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shlex
+from functools import lru_cache
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Self, TypeVar, overload
@@ -27,6 +29,12 @@ _RESOLVED: dict[str, type] = {
 }
 
 Value = TypeVar("Value")
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Any:
+    """Return what a YAML text holds; a verb asks for its run's configuration some twenty times."""
+    return yaml.safe_load(text)
 
 
 class Part:
@@ -185,7 +193,7 @@ class RunFolder:
         """Return ``{"verb": ..., "options": {...}, "resolved": {...}}``."""
         text = read_text(self.config_file)
         with opening(self.config_file, self.without_config()):
-            content = yaml.safe_load(text)
+            content = copy.deepcopy(_parsed(text))
             if not isinstance(content, dict):
                 raise ValueError("it holds no keys and values")
             for key, kind in (("verb", str), ("options", dict), ("resolved", dict)):

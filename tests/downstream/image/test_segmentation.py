@@ -28,7 +28,8 @@ NOTE = {"modality": "image", "length": 64, "encoder": "conv"}
 
 
 def config(out="out", **options) -> FinetuneConfig:
-    options = {"tracker": "none", "precision": "fp32", "task": "segmentation", **options}
+    given = {"tracker": "none", "precision": "fp32", "task": "segmentation"}
+    options = {**given, "alternatives": False, **options}
     return FinetuneConfig(run="run", train="train", out=str(out), **options)
 
 

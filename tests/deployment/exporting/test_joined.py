@@ -131,7 +131,7 @@ def test_joined_in_8_bits_each_part_is_rounded_as_it_would_be_alone(
     assert found.parity.cosine_least > 0.999
     import onnx
 
-    tables = [each for each in onnx.load(str(out / "model.onnx")).graph.initializer]
+    tables = onnx.load(str(out / "model.onnx")).graph.initializer
     assert sum(each.data_type == onnx.TensorProto.INT8 for each in tables) >= 2
     (row,) = bare(out, QUERIES[0])
     assert np.array(row["vector"]) == pytest.approx(joined.encode(QUERIES[:1])[0], abs=0.02)

@@ -111,11 +111,11 @@ def export(
             "--quantize."
         )
     if opened.encoder.joined and not form.joins:
-        able = [name for name, each in EXPORTS.items() if each.joins]
+        able = " or ".join(name for name, each in EXPORTS.items() if each.joins)
         raise HeadstartError(
-            f"encoders stand side by side here ({', '.join(opened.encoder.joined)}), which --format "
-            f"{plan.format} has no form for; take --format {' or '.join(able)}, or name the folder "
-            "of a part, encoder/NAME in the run."
+            f"encoders stand side by side here ({', '.join(opened.encoder.joined)}), and --format "
+            f"{plan.format} holds one; take --format {able}, or name the folder of a part, "
+            "encoder/NAME in the run."
         )
     head = head_of(run, plan.head)
     records = records.select(spread(len(records), plan.compared))

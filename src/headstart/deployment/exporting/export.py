@@ -126,7 +126,7 @@ def export(
         written = write(source, made)
         say(f"comparing with the original on {len(records):,} records")
         theirs = written.run(records)
-        parity = compared(_original(source), theirs, head, _labels(records))
+        parity = compared(_original(source), theirs, head, labels_of(records))
         parity.check(rounded=plan.quantize != "none", least_overlap=plan.least_overlap)
         unit = opened.modality.unit
         about = _about(source, plan, parity, out.name, unit)
@@ -163,7 +163,8 @@ def _original(source: Source) -> Outputs:
     return Outputs(vectors, torch.cat(parts).numpy())
 
 
-def _labels(records: Dataset) -> list[str] | None:
+def labels_of(records: Dataset) -> list[str] | None:
+    """Return the labels of records as text, where all have one each; else None."""
     if "label" not in records.column_names:
         return None
     labels = records["label"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from headstart.encoders.opening import OpenedEncoder
 
 #: Records by which the time is measured, how many are in a batch, and how often each is tried.
-TIMED, BATCH, ROUNDS = 128, 32, 5
+TIMED, BATCH, ROUNDS = 64, 32, 3
 FLOATS, BYTES = "float32", "int8"
 
 

@@ -94,7 +94,7 @@ class Compressed(Result):
         about = {
             "quality": f"{self.measure}, on {self.judged}",
             "time": "seconds of one core, in batches of 32 records that were prepared before; "
-            "float32 is run by torch, int8 by ONNX Runtime, all in turn, the least of five",
+            "float32 is run by torch, int8 by ONNX Runtime, all in turn, the least of three",
             "size": "the weights as they are stored",
         }
         parts = [

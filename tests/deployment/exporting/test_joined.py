@@ -175,7 +175,7 @@ def test_pictures_of_a_joined_run(
 def test_formats_of_other_libraries_name_the_one_that_holds_all(
     form: str, joined: hs.Run, tmp_path: Path
 ) -> None:
-    with pytest.raises(HeadstartError, match=r"side by side here .* take --format onnx, or name"):
+    with pytest.raises(HeadstartError, match=rf"and the format {form} holds one; take .*onnx"):
         joined.export(format=form, out=str(tmp_path / "x"), quiet=True)
     assert list(tmp_path.iterdir()) == []
 

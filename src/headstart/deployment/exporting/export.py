@@ -113,8 +113,8 @@ def export(
     if opened.encoder.joined and not form.joins:
         able = " or ".join(name for name, each in EXPORTS.items() if each.joins)
         raise HeadstartError(
-            f"encoders stand side by side here ({', '.join(opened.encoder.joined)}), and --format "
-            f"{plan.format} holds one; take --format {able}, or name the folder of a part, "
+            f"encoders stand side by side here ({', '.join(opened.encoder.joined)}), and the "
+            f"format {plan.format} holds one; take --format {able}, or name the folder of a part, "
             "encoder/NAME in the run."
         )
     head = head_of(run, plan.head)

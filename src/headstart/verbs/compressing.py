@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from headstart.deployment.compressing.measuring import Contender
     from headstart.deployment.compressing.report import Compressed
+    from headstart.downstream.portable import PortableHead
     from headstart.encoders import Encoder
     from headstart.encoders.opening import OpenedEncoder
 
@@ -59,16 +60,17 @@ def compress(run: Named, *inputs: Any, **options: Any) -> Compressed:
     """
     plan = load(CompressConfig, run=run, inputs=list(inputs), **options)
     check_free(plan)
+    from headstart.deployment.exporting.export import head_of
     from headstart.encoders.opening import OpenedEncoder
 
     opened = OpenedEncoder(plan.run)
     origin = RunFolder.open(plan.run) if (Path(plan.run) / "config.yaml").exists() else None
-    students = _students(opened)
+    students, head = _students(opened), head_of(origin, "auto")
     sources = _sources(plan, origin)
     work = _begun(plan)
     learned, held = _records(plan, opened, origin, work, sources)
     found = dict(_learned(plan, opened, origin, work, learned, students))
-    report = _measured(plan, opened, origin, work, held, found)
+    report = _measured(plan, opened, head, work, held, found)
     _write(plan, opened, origin, sources, report, held, found)
     shutil.rmtree(work)
     return report
@@ -255,7 +257,7 @@ def _static(opened: OpenedEncoder) -> str | None:
 def _measured(
     plan: CompressConfig,
     opened: OpenedEncoder,
-    origin: RunFolder | None,
+    head: PortableHead | None,
     work: Path,
     held: Dataset,
     found: dict[str, RunFolder],
@@ -269,7 +271,7 @@ def _measured(
     from headstart.deployment.compressing.measuring import in_bytes, in_floats, timed
     from headstart.deployment.compressing.quality import quality
     from headstart.deployment.compressing.report import Compressed
-    from headstart.deployment.exporting.export import head_of, labels_of
+    from headstart.deployment.exporting.export import labels_of
     from headstart.encoders.opening import OpenedEncoder
 
     every = {"the original": opened}
@@ -283,9 +285,7 @@ def _measured(
                 contenders.append(in_bytes(name, each, held, work / f"int8 {number}"))
             except HeadstartError as error:
                 notes.append(f"{name} has no 8 bits: {str(error).splitlines()[0]}")
-        measure = quality(
-            contenders[0].vectors, head_of(origin, "auto"), labels_of(held), plan.seed
-        )
+        measure = quality(contenders[0].vectors, head, labels_of(held), plan.seed)
         seconds = timed(contenders)
         scores = [measure.of(each.vectors) for each in contenders]
     rows = [
@@ -302,7 +302,7 @@ def _measured(
     ]
     chosen = choose(rows[1:], target=plan.factor, max_size=plan.max_size, loss=plan.loss)
     judged = f"{len(held):,} {opened.modality.content.noun} that were not learned from"
-    if not plan.held_out and _is_tuned(origin):
+    if not plan.held_out and head is not None:
         judged += " by the smaller networks; the run may know their labels"
     return Compressed(Path(plan.out), chosen, rows, measure.name, judged, notes)
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 #: What an export is, for programs; it marks a folder as one.
 ABOUT, HEAD = "export.json", "head.json"
-#: Records by which the example is run.
-_TRIED = 4
+#: Records by which the example is run, and among how many these are the shortest.
+_TRIED, _AMONG = 4, 16
 #: Cosine between what the example prints and what was compared. Decoders may round, and in 8 bits
 #: the range that is measured, and so the rounding, depends on what else is in a batch.
 _ALIKE, _ALIKE_ROUNDED = 0.999, 0.99
@@ -198,14 +198,16 @@ def _try(folder: Path, source: Source, written: Written, theirs: Outputs, least:
     Raises:
         HeadstartError: it fails, or gives other vectors.
     """
-    count = min(_TRIED, len(source.records))
     with tempfile.TemporaryDirectory(dir=scratch()) as beside:
-        some = source.records.select(range(count))
-        rows = examples.run(folder, written.reading.values(some, Path(beside)))
-    found = np.array([row["vector"] for row in rows])
-    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(theirs.vectors[:count], axis=1)
-    cosines = (found * theirs.vectors[:count]).sum(1) / np.maximum(lengths, 1e-12)
-    if len(rows) != count or (cosines[lengths > 0] < least).any():
+        some = source.records.select(range(min(_AMONG, len(source.records))))
+        values = written.reading.values(some, Path(beside))
+        # A command line has no room for the longest, which would be cut.
+        tried = sorted(range(len(values)), key=lambda index: len(values[index]))[:_TRIED]
+        rows = examples.run(folder, [values[index] for index in tried])
+    found, wanted = np.array([row["vector"] for row in rows]), theirs.vectors[tried]
+    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(wanted, axis=1)
+    cosines = (found * wanted).sum(1) / np.maximum(lengths, 1e-12)
+    if len(rows) != len(tried) or (cosines[lengths > 0] < least).any():
         raise HeadstartError(
             f"the export is refused: its example reads records otherwise than the original (cosine "
             f"{cosines.min():.4f}); take another --format."

@@ -66,8 +66,7 @@ def with_channels(model: PreTrainedModel, share: float) -> PreTrainedModel | Non
     None where they cannot be told by their number, ``intermediate_size``.
     """
     size = getattr(model.config, "intermediate_size", None)
-    width = model.config.hidden_size
-    if not isinstance(size, int) or size in (width, 2 * width) or 2 * size == width:
+    if not isinstance(size, int):
         return None
     found = copy.deepcopy(model)
     place = stack_of(found)
@@ -75,9 +74,18 @@ def with_channels(model: PreTrainedModel, share: float) -> PreTrainedModel | Non
         return None
     count = max(8, round(size * share / 8) * 8)
     for block in place[2]:
-        linears = [part for part in block.modules() if isinstance(part, nn.Linear)]
-        inward = [each for each in linears if each.out_features in (size, 2 * size)]
+        # Projections of attention may happen to be as wide.
+        linears = [
+            part
+            for name, part in block.named_modules()
+            if isinstance(part, nn.Linear) and "att" not in name.lower()
+        ]
         outward = [each for each in linears if each.in_features == size]
+        inward = [
+            each
+            for each in linears
+            if each.out_features in (size, 2 * size) and each not in outward
+        ]
         if not inward or len(outward) != 1:
             return None
         kept = _largest(inward, outward[0], size, count)

@@ -16,6 +16,7 @@ import headstart as hs
 from headstart.cli import app
 from headstart.config import CompressConfig
 from headstart.config.loading import validated
+from headstart.deployment.compressing import measuring
 from headstart.deployment.compressing.choosing import Row, choose
 from headstart.deployment.compressing.quality import quality
 from headstart.encoders.fewer import evenly
@@ -99,8 +100,12 @@ def test_a_smaller_run_opens_with_every_verb_and_the_former_one_stays(
 
 
 def test_a_killed_command_goes_on_and_other_bounds_learn_nothing_again(
-    network: hs.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuned: hs.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def missing(*arguments: Any) -> None:
+        raise HeadstartError("a package is missing.")
+
+    monkeypatch.setattr(measuring, "in_bytes", missing)
     out, learned = tmp_path / "small", []
     trained = compressing.pretrain
 
@@ -113,18 +118,19 @@ def test_a_killed_command_goes_on_and_other_bounds_learn_nothing_again(
     monkeypatch.setattr(compressing, "pretrain", counted)
     options: dict[str, Any] = {"budget": "2steps", "judged": 60, "out": str(out), "quiet": True}
     with pytest.raises(KeyboardInterrupt):
-        network.compress(target=2, **options)
+        tuned.compress(target=2, **options)
     assert not out.exists()
     with pytest.raises(HeadstartError, match="nothing is 900x as fast within 0 points"):
-        network.compress(target="900x", loss=0, **options)
+        tuned.compress(target="900x", loss=0, **options)
     assert learned[0] == "candidate 0"
     assert learned.count("candidate 0") == 1
     before = len(learned)
     with pytest.raises(HeadstartError, match="a compression with other options was begun"):
-        network.compress(target=2, **{**options, "budget": "3steps"})
-    found = network.compress(max_size=1, loss=100, **options)
+        tuned.compress(target=2, **{**options, "budget": "3steps"})
+    found = tuned.compress(max_size=1, loss=100, **options)
     assert len(learned) == before
-    assert "accuracy of a classifier" in found.measure
+    assert "the original has no 8 bits: a package is missing." in found.notes
+    assert {row.weights for row in found.rows} == {"float32"}
     assert hs.Run(out).encode(TEXTS[:1]).shape[0] == 1
 
 
@@ -141,6 +147,7 @@ def test_layers_and_channels_that_are_left_out_are_left_out_of_the_files(
         assert sum(each.numel() for each in again.parameters()) < count
         with torch.inference_mode():
             torch.testing.assert_close(again.pool(batch), small.eval().pool(batch))
+    assert len(list(opened.encoder.smaller())) == 2
     assert evenly(12, 4) == [0, 4, 7, 11]
     assert evenly(6, 1) == [0]
 

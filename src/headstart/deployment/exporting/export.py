@@ -114,8 +114,8 @@ def export(
         able = [name for name, each in EXPORTS.items() if each.joins]
         raise HeadstartError(
             f"encoders stand side by side here ({', '.join(opened.encoder.joined)}), and the "
-            f"format {plan.format} holds one; take --format {' or '.join(able)}, or name the folder "
-            "of a part, encoder/NAME in the run."
+            f"format {plan.format} holds one; take --format {' or '.join(able)}, or name the "
+            "folder of a part, encoder/NAME in the run."
         )
     head = head_of(run, plan.head)
     records = records.select(spread(len(records), plan.compared))

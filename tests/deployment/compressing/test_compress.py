@@ -18,11 +18,13 @@ from headstart.config import CompressConfig
 from headstart.config.loading import validated
 from headstart.deployment.compressing import measuring
 from headstart.deployment.compressing.choosing import Row, choose
+from headstart.deployment.compressing.measuring import Contender
 from headstart.deployment.compressing.quality import quality
 from headstart.encoders.fewer import evenly
 from headstart.encoders.opening import OpenedEncoder, open_encoder, save_encoder
 from headstart.encoders.plain import PlainEncoder, PlainOptions
 from headstart.errors import HeadstartError
+from headstart.stored import check
 from headstart.verbs import compressing
 
 SMALL: dict[str, Any] = {"tracker": "none", "start": "none", "quiet": True}
@@ -70,33 +72,53 @@ def tuned(made: Path, labeled: str, network: hs.Run) -> hs.Run:
     return hs.finetune(network, train=labeled, out=str(made / "tuned"), **options)
 
 
+def rounded(name: str, opened: OpenedEncoder, records: Dataset, folder: Path) -> Contender:
+    """Return the vectors of floats as if they were computed in 8 bits and in no time."""
+    found = measuring.in_floats(name, opened, records)
+    return Contender(name, "int8", found.megabytes / 4, found.vectors, [lambda: None])
+
+
 def test_a_smaller_run_opens_with_every_verb_and_the_former_one_stays(
-    tuned: hs.Run, labeled: str, tmp_path: Path
+    tuned: hs.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(measuring, "in_bytes", rounded)
     before = tuned.encode(TEXTS[:2])
     out = tmp_path / "small"
-    words = ["compress", str(tuned.folder), "--max-size", "1", "--loss", "100", "--judged", "60"]
+    words = ["compress", str(tuned.folder), "--target", "3x", "--loss", "100", "--judged", "60"]
     words += ["--budget", "2steps", "--out", str(out), "--json", "--quiet"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     names = [row["name"] for row in found["candidates"]]
-    assert names[0] == "the original"
-    assert "1 of 2 layers" in names
-    assert "1 of 2 layers, a quarter of their channels" in names
-    assert {row["weights"] for row in found["candidates"]} == {"float32", "int8"}
+    small_names = {"1 of 2 layers", "1 of 2 layers, a quarter of their channels"}
+    assert set(names) == {"the original", *small_names}
     assert found["measure"] == "accuracy of the head"
     assert all(row["records_per_second"] > 0 for row in found["candidates"])
+    assert found["chosen"]["weights"] == "int8"
     small = hs.Run(out)
     assert small.encode(TEXTS[:2]).shape == before.shape
     assert tuned.encode(TEXTS[:2]) == pytest.approx(before)
     (row,) = small.predict(TEXTS[0], quiet=True)
     assert row["label"] in {"fox", "hare", "wolf"}
-    assert small.export(format="onnx", out=str(tmp_path / "x"), quiet=True).parity.records
     assert "1 of 2 layers" in (out / "compress.html").read_text()
+    assert (out / "int8" / "model.onnx").is_file()
+    check(out / "int8")
+    assert (out / "int8" / "head.json").is_file()
     assert not Path(f"{out}.candidates").exists()
-    if found["chosen"]["weights"] == "int8":
-        assert (out / "int8" / "model.onnx").is_file()
+
+
+def test_eight_bits_are_measured_as_onnx_runtime_runs_them(network: hs.Run, tmp_path: Path) -> None:
+    opened = OpenedEncoder(network.folder)
+    records = Dataset.from_dict({"id": [str(n) for n in range(40)], "text": TEXTS[:40]})
+    floats = measuring.in_floats("x", opened, records)
+    found = measuring.in_bytes("x", opened, records, tmp_path / "int8")
+    products = (floats.vectors * found.vectors).sum(1)
+    lengths = np.linalg.norm(floats.vectors, axis=1) * np.linalg.norm(found.vectors, axis=1)
+    assert (products / lengths > 0.98).all()
+    assert found.weights == "int8"
+    assert found.megabytes == pytest.approx((tmp_path / "int8/model.onnx").stat().st_size / 1e6)
+    assert len(found.runs) == len(floats.runs) == measuring.TIMED // measuring.BATCH
+    assert all(seconds > 0 for seconds in measuring.timed([floats, found]))
 
 
 def test_a_killed_command_goes_on_and_other_bounds_learn_nothing_again(

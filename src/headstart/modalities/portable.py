@@ -102,7 +102,7 @@ def side_by_side(parts: Mapping[str, Portable]) -> Portable:
             for key, dims in each.lengths.items()
         },
         imports=tuple(dict.fromkeys(line for each in parts.values() for line in each.imports)),
-        code="\n\n\n".join(makers) + _SEVERAL.format(readers=", ".join(readers)),
+        code="\n\n" + "\n\n\n".join(makers) + _SEVERAL.format(readers=", ".join(readers)),
         usage=first.usage,
         packages=tuple(dict.fromkeys(name for each in parts.values() for name in each.packages)),
         values=first.values,

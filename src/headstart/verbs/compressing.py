@@ -318,11 +318,15 @@ def _write(
 ) -> None:
     """Write the run that was chosen, whole or not at all: as the former one, with its network."""
     chosen = report.chosen
-    base = origin or next(iter(found.values()))
+    base = origin or found.get(chosen.name) or next(iter(found.values()))
     content = base.config()
-    content["options"]["out"] = os.path.abspath(plan.out)
+    options = content["options"]
+    options["out"] = os.path.abspath(plan.out)
     if origin is None:
-        content["options"]["sources"] = sources
+        options["sources"] = sources
+        # It began with a copy of the original's weights, which is deleted.
+        if os.path.exists(options["encoder"]):
+            options["encoder"] = os.path.abspath(opened.folder)
     content["resolved"]["compressed"] = {"run": os.path.abspath(plan.run), "to": chosen.name}
     encoder = found[chosen.name].encoder if chosen.name in found else Path(opened.folder)
     with whole_folder(Path(plan.out)) as made:

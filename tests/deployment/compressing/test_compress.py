@@ -156,6 +156,21 @@ def test_a_killed_command_goes_on_and_other_bounds_learn_nothing_again(
     assert hs.Run(out).encode(TEXTS[:1]).shape[0] == 1
 
 
+def test_an_encoder_alone_becomes_a_run_that_names_what_it_was_made_of(
+    network: hs.Run, labeled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "in_bytes", rounded)
+    monkeypatch.setattr(compressing, "_static", lambda opened: None)
+    options: dict[str, Any] = {"budget": "1steps", "judged": 60, "loss": 100, "quiet": True}
+    out = tmp_path / "small"
+    found = hs.compress(network.encoder, labeled, max_size=0.1, out=str(out), **options)
+    assert "accuracy of a classifier" in found.measure
+    written = hs.Run(out).config()["options"]
+    assert written["sources"] == [labeled]
+    assert written["encoder"] == str(network.encoder)
+    assert hs.embed(out, ["the sly fox"], quiet=True).shape == (1, 32)
+
+
 def test_layers_and_channels_that_are_left_out_are_left_out_of_the_files(
     network: hs.Run, tmp_path: Path
 ) -> None:

@@ -164,7 +164,7 @@ def test_an_encoder_alone_becomes_a_run_that_names_what_it_was_made_of(
     options: dict[str, Any] = {"budget": "1steps", "judged": 60, "loss": 100, "quiet": True}
     out = tmp_path / "small"
     found = hs.compress(network.encoder, labeled, max_size=0.1, out=str(out), **options)
-    assert "accuracy of a classifier" in found.measure
+    assert "ten nearest" in found.measure
     written = hs.Run(out).config()["options"]
     assert written["sources"] == [labeled]
     assert written["encoder"] == str(network.encoder)

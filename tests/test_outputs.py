@@ -164,6 +164,7 @@ LEAST = {
     "generate": {"run": "run", "prompt": "{0}"},
     "monitor": {"run": "run", "baseline": ["{0}"], "new": ["{0}"]},
     "export": {"run": "run", "inputs": ["{0}"]},
+    "compress": {"run": "run", "inputs": ["{0}"], "target": "4x"},
 }
 ENDINGS = {
     **dict.fromkeys(("evaluate", "compare", "audit", "explain", "preview", "monitor"), "html"),

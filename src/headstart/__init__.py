@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from headstart.verbs import Run as Run
     from headstart.verbs import audit as audit
     from headstart.verbs import compare as compare
+    from headstart.verbs import compress as compress
     from headstart.verbs import embed as embed
     from headstart.verbs import evaluate as evaluate
     from headstart.verbs import explain as explain
@@ -57,6 +58,7 @@ _HOMES = {
     "compare": "headstart.verbs",
     "audit": "headstart.verbs",
     "doctor": "headstart.machine",
+    "compress": "headstart.verbs",
     "embed": "headstart.verbs",
     "evaluate": "headstart.verbs",
     "explain": "headstart.verbs",

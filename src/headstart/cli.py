@@ -65,6 +65,7 @@ VERBS: dict[str, tuple[type[Options], tuple[str, ...]]] = {
     "recommend": (config.RecommendConfig, ("run",)),
     "generate": (config.GenerateConfig, ("run",)),
     "export": (config.ExportConfig, ("run", "inputs")),
+    "compress": (config.CompressConfig, ("run", "inputs")),
     "serve": (config.ServeConfig, ("runs",)),
 }
 

@@ -6,6 +6,7 @@ arguments with them, so an option exists in both or in neither.
 
 from __future__ import annotations
 
+from headstart.config.compressing import CompressConfig
 from headstart.config.exporting import ExportConfig
 from headstart.config.generating import GenerateConfig
 from headstart.config.loading import check_options, load, sections, task_options
@@ -41,6 +42,7 @@ __all__ = [
     "AuditConfig",
     "Budget",
     "CompareConfig",
+    "CompressConfig",
     "EmbedConfig",
     "EvaluateConfig",
     "ExplainConfig",

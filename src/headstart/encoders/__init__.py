@@ -20,7 +20,7 @@ Kinds of data do not matter: an encoder fits any processor whose ``gives`` equal
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -125,6 +125,13 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write the network in the format of its own library."""
+
+    def smaller(self) -> Iterator[tuple[str, Encoder]]:
+        """Yield smaller networks of its kind and width, begun with its weights, and their names.
+
+        By default there are none.
+        """
+        return iter(())
 
     def has_dropout(self) -> bool:
         """Whether two passes over one record differ in training mode."""

@@ -124,8 +124,7 @@ class JoinedEncoder(Encoder):
 
     def _joined(self, first: Tensor, batch: Batch) -> Tensor:
         others = [each.encoder.pool(part(batch, each.name)) for each in self.described[1:]]
-        pooled = torch.cat([each.float() for each in (first, *others)], 1)  # (B,D)
-        return (pooled - self.centre) * self.scale
+        return join((first, *others), self.centre, self.scale)
 
     def fit_scale(self, name: str, vectors: Tensor) -> None:
         """Centre and scale a block, so that it outweighs no other by its unit.
@@ -195,6 +194,16 @@ class JoinedEncoder(Encoder):
             joined.centre.copy_(scales["centre"])
             joined.scale.copy_(scales["scale"])
         return joined
+
+
+def join(blocks: Sequence[Tensor], centre: Tensor, scale: Tensor) -> Tensor:
+    """Return vectors (B,D) whose blocks are those of the parts, centred and scaled.
+
+    Args:
+        blocks: (B,D_i) of each part, in order.
+        centre, scale: (D,).
+    """
+    return (torch.cat([each.float() for each in blocks], 1) - centre) * scale
 
 
 def origin_of(part: Mapping[str, str]) -> Origin:

@@ -252,7 +252,8 @@ def encoder_folder(folder: str | Path) -> str | Path:
             missing or was altered since it was written.
     """
     path = Path(folder)
-    if os.path.isdir(path / "encoder"):
+    # Encoders side by side lie in folders of their names, of which one may be "encoder".
+    if os.path.isdir(path / "encoder") and not joined_parts(path):
         path = path / "encoder"
     elif os.path.exists(path / "config.yaml") and not os.path.exists(path / "config.json"):
         path = RunFolder(path).require_encoder()  # refuses it

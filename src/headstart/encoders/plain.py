@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -117,6 +117,35 @@ class PlainEncoder(PixelEncoder):
     def untrained(self) -> PlainEncoder:
         """Return a network of the same shape, freshly initialised."""
         return PlainEncoder(self.options, self.size, *self._normal())
+
+    def smaller(self) -> Iterator[tuple[str, PlainEncoder]]:
+        """Yield stacks with half and three eighths of the channels, whose vectors are as wide."""
+        for words, share in (("half", 0.5), ("three eighths", 0.375)):
+            widths = [max(4, round(width * share / 4) * 4) for width in self.options.widths[:-1]]
+            if any(new < old for new, old in zip(widths, self.options.widths, strict=False)):
+                yield f"{words} of the channels", self._with_channels([*widths, self.width])
+
+    @torch.no_grad()
+    def _with_channels(self, widths: list[int]) -> PlainEncoder:
+        """Return a stack with the channels of large weights: batch norm's, and what follows."""
+        options = PlainOptions(widths=tuple(widths), pooled=self.options.pooled)
+        made = PlainEncoder(options, self.size, *self._normal())
+        convs, norms = (
+            [[part for part in net.model if isinstance(part, kind)] for net in (self, made)]
+            for kind in (nn.Conv2d, nn.BatchNorm2d)
+        )
+        before = torch.arange(3)
+        for index, width in enumerate(widths):
+            old, norm = convs[0][index], norms[0][index]
+            kept = torch.arange(self.options.widths[index])
+            if index + 1 < len(widths):
+                after = convs[0][index + 1].weight.square().sum((0, 2, 3)).sqrt()
+                kept = (norm.weight.abs() * after).topk(min(width, len(kept))).indices.sort().values
+            convs[1][index].weight.copy_(old.weight[kept][:, before])
+            for name in ("weight", "bias", "running_mean", "running_var"):
+                getattr(norms[1][index], name).copy_(getattr(norm, name)[kept])
+            before = kept
+        return made
 
     def save(self, folder: Path) -> None:
         """Write the weights, the shape, and a README that opens them with PyTorch alone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
@@ -23,6 +24,7 @@ from headstart.encoders import (
     NarrowableEncoder,
     check_heads,
 )
+from headstart.encoders.fewer import evenly, stack_of, with_channels, with_layers
 from headstart.encoders.gaps import GapEmbedding, gap_embedding
 from headstart.encoders.ngrams import NgramEmbedding
 from headstart.encoders.sentence_folders import Pooling
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NGRAMS = "ngrams.safetensors"
+#: Share of the channels of each feed-forward that a smaller network keeps.
+NARROW = 0.25
 #: Capabilities of all attention networks on token ids.
 CONTEXT = frozenset({"tokens", "token_embedding", "visibility", "left_to_right", "order"})
 
@@ -172,6 +176,22 @@ class TransformerEncoder(NarrowableEncoder, CrossAttentionEncoder):
             model.pooler = None
         wiring = replace(self.wiring, width=heads * size)
         return TransformerEncoder(model, self.is_causal, wiring=wiring)
+
+    def smaller(self) -> Iterator[tuple[str, TransformerEncoder]]:
+        """Yield networks with half and a third of the layers, and with narrower ones."""
+        place = stack_of(self.model)
+        layers = len(place[2]) if place else 0
+        counts = sorted({max(1, -(-layers // by)) for by in (2, 3)} - {layers, 0}, reverse=True)
+        for count in counts:
+            model = with_layers(self.model, evenly(layers, count))
+            yield f"{count} of {layers} layers", self._of(model)
+            narrow = with_channels(model, NARROW)
+            if narrow is not None:
+                yield f"{count} of {layers} layers, a quarter of their channels", self._of(narrow)
+
+    def _of(self, model: PreTrainedModel) -> TransformerEncoder:
+        parts = copy.deepcopy((self.ngrams, self.gaps))
+        return TransformerEncoder(model, self.is_causal, *parts, self.pooling, self.wiring)
 
     def decoder(self) -> TiedDecoder:
         return TiedDecoder(self.model)

@@ -88,12 +88,17 @@ class JoinedProcessor(Processor):
         return JoinedUnits(self._first.units(record, length), record["id"], self)
 
     def portable(self, folder: Path, length: int) -> Portable:
-        """Raise an error: a part is exported alone."""
-        names = ", ".join(map(repr, self.parts))
-        raise HeadstartError(
-            f"encoders stand side by side here ({names}), and an export holds one; name the folder "
-            "of a part, encoder/NAME in the run, or fine-tune that part and export the new run."
-        )
+        """Write what the reading of each part needs into a folder of its own."""
+        from headstart.modalities.portable import side_by_side
+
+        found = {}
+        for name, part in self.parts.items():
+            (folder / name).mkdir()
+            is_first = part.processor is self._first
+            found[name] = part.processor.portable(
+                folder / name, length if is_first else part.length
+            )
+        return side_by_side(found)
 
     def save(self, folder: Path) -> None:
         """Write the files of each part into its own folder."""

@@ -25,18 +25,23 @@ class DistillOptions(Options):
 
     ``cosine`` is DistilBERT's term (Sanh et al. 2019, section 3). ``mse`` is FitNets' hint (Romero
     et al. 2015, equation 3) with targets standardised to mean 0 and deviation 1 (Wei et al. 2022,
-    "Feature distillation", section 3), so that the loss has one scale for all teachers.
+    "Feature distillation", section 3), so that the loss has one scale for all teachers. ``copy``
+    has no linear layer: the squared distance by the variance of the teacher's vectors.
     """
 
     teacher: str = Field(description="Folder of the teacher: a run, or a saved encoder.")
-    loss: Literal["cosine", "mse"] = Field("cosine", description="What is made small.")
+    loss: Literal["cosine", "mse", "copy"] = Field(
+        "cosine",
+        description="What is made small; copy: the difference of the vectors themselves, so that "
+        "the student can take the teacher's place.",
+    )
     views: str = Field(
         "identity", description="Kind of views; student and teacher both get the first view."
     )
 
 
 class Distill(Objective):
-    """Predict the teacher's pooled vector with a linear layer on the student's.
+    """Predict the teacher's pooled vector with a linear layer on the student's, or copy it.
 
     The teacher is frozen and opened from its folder in each process. It is not part of the state:
     checkpoints hold the student alone, and resuming needs that folder unchanged.
@@ -56,7 +61,14 @@ class Distill(Objective):
         self._length = int(read_note(encoder_folder(options.teacher))["length"])
         # In a tuple it is not a submodule: neither trained, nor saved, nor put in training mode.
         self._teacher = (teacher,)
-        self.head = nn.Linear(encoder.width, teacher.width)
+        if options.loss == "copy" and encoder.width != teacher.width:
+            raise HeadstartError(
+                f"loss=copy needs a student as wide as its teacher, {teacher.width}, and this one "
+                f"is {encoder.width} wide; take another loss, or another width."
+            )
+        self.head = (
+            nn.Identity() if options.loss == "copy" else nn.Linear(encoder.width, teacher.width)
+        )
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return one view of each record, for student and teacher alike."""
@@ -68,6 +80,9 @@ class Distill(Objective):
         similarity = F.cosine_similarity(predicted.detach(), targets, dim=1).mean()
         if self.options.loss == "cosine":
             loss = cosine_regression(predicted, targets) / 2
+        elif self.options.loss == "copy":
+            spread = (targets - targets.mean(0)).square().mean().clamp(min=1e-12)
+            loss = F.mse_loss(predicted, targets) / spread
         else:
             loss = F.mse_loss(predicted, F.layer_norm(targets, targets.shape[1:]))
         return {"loss": loss, "similarity": similarity}

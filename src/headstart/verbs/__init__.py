@@ -7,6 +7,7 @@ them there, and imports what it needs only when it is called.
 from __future__ import annotations
 
 from headstart.verbs.applying import embed, explain, generate, predict, search
+from headstart.verbs.compressing import compress
 from headstart.verbs.delivering import export
 from headstart.verbs.describing import info
 from headstart.verbs.handle import Run, finetune, pretrain, runs
@@ -22,6 +23,7 @@ __all__ = [
     "Run",
     "audit",
     "compare",
+    "compress",
     "embed",
     "evaluate",
     "explain",

@@ -10,6 +10,7 @@ from headstart.pages.markup import Markup, table, tag
 from headstart.run import RunFolder
 from headstart.verbs import (
     applying,
+    compressing,
     delivering,
     describing,
     indexing,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from headstart.deployment.compressing.report import Compressed
     from headstart.deployment.explain import Explanations
     from headstart.deployment.exporting.export import Exported
     from headstart.deployment.indexes.indexing import IndexReport
@@ -128,6 +130,10 @@ class Run(RunFolder):
     def export(self, *inputs: Any, **options: Any) -> Exported:
         """Same as :func:`headstart.export` on this run."""
         return delivering.export(self, *inputs, **options)
+
+    def compress(self, *inputs: Any, **options: Any) -> Compressed:
+        """Same as :func:`headstart.compress` on this run."""
+        return compressing.compress(self, *inputs, **options)
 
     def monitor(self, **options: Any) -> DriftReport:
         """Same as :func:`headstart.monitor` on this run."""

@@ -93,6 +93,7 @@ class Format:
         write: writes the network, and what reads records for it, to a folder. It raises a
             :class:`headstart.errors.HeadstartError` where the encoder has no such form.
         quantize: the same in int8; None where the format has none.
+        joins: whether it takes encoders that stand side by side.
 
     Example::
 
@@ -102,3 +103,4 @@ class Format:
     about: str
     write: Callable[[Source, Path], Written]
     quantize: Callable[[Source, Path], Written] | None = None
+    joins: bool = False

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.encoders import blocks_of
 from headstart.encoders.formats import joined_parts
 from headstart.errors import HeadstartError
 from headstart.version import __version__
@@ -37,6 +38,7 @@ def card(
         "Format": f"{about['format']}, {about['weights']}",
         "Reads": f"{source.processor.content.noun}, {source.length} at most ({about['unit']})",
         "Gives": f"vectors of {source.encoder.width} numbers" + _scores(source),
+        "Parts": _parts(source),
         "Labels": _few(labels),
         "Data": _data(run),
         "Verdict": _verdict(run),
@@ -77,12 +79,35 @@ def card(
 
 
 def papers(folder: Path) -> dict[str, str]:
-    """Return the licence files of an encoder folder, by name."""
+    """Return the licence files of an encoder folder and of its parts, by name."""
     found = {}
-    for name in _LICENCES:
-        if (folder / name).is_file():
-            found[name] = (folder / name).read_text(encoding="utf-8", errors="replace")
+    for part in (folder, *(folder / each["name"] for each in _joined(folder))):
+        for file in (part / name for name in _LICENCES):
+            if file.is_file():
+                text = file.read_text(encoding="utf-8", errors="replace")
+                found[file.relative_to(folder).as_posix()] = text
     return found
+
+
+def _joined(folder: Path) -> list[dict[str, str]]:
+    """Return what is told of the parts of an encoder folder; [] of a single encoder."""
+    try:
+        return list(joined_parts(folder))
+    except HeadstartError:  # a folder of another library
+        return []
+
+
+def _parts(source: Source) -> str:
+    """Return the encoders that stand side by side, where they come from, and their widths."""
+    widths = dict(blocks_of(source.encoder))
+    return ", ".join(
+        f"{each['name']} ({_from(each)}{widths[each['name']]} numbers)"
+        for each in _joined(source.folder)
+    )
+
+
+def _from(part: Mapping[str, str]) -> str:
+    return f"{part['origin']}, " if part["origin"] != part["name"] else ""
 
 
 def _scores(source: Source) -> str:
@@ -115,10 +140,7 @@ def _verdict(run: RunFolder | None) -> str:
 
 
 def _licence(folder: Path) -> str:
-    try:
-        parts = [f"{each['name']}: {each['licence']}" for each in joined_parts(folder)]
-    except HeadstartError:
-        parts = []
+    parts = [f"{each['name']}: {each['licence']}" for each in _joined(folder)]
     named = [part for part in parts if not part.endswith(": ")]
     papers_here = [name for name in _LICENCES if (folder / name).is_file()]
     return "; ".join(named or papers_here) or "that of the data and of the encoder begun with"

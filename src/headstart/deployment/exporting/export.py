@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 #: What an export is, for programs; it marks a folder as one.
 ABOUT, HEAD = "export.json", "head.json"
-#: Records by which the example is run.
-_TRIED = 4
+#: Records by which the example is run, and among how many these are the shortest.
+_TRIED, _AMONG = 4, 16
 #: Cosine between what the example prints and what was compared. Decoders may round, and in 8 bits
 #: the range that is measured, and so the rounding, depends on what else is in a batch.
 _ALIKE, _ALIKE_ROUNDED = 0.999, 0.99
@@ -110,6 +110,13 @@ def export(
             f"--format {plan.format} has no 8 bits; take {' or '.join(able)}, or leave out "
             "--quantize."
         )
+    if opened.encoder.joined and not form.joins:
+        able = [name for name, each in EXPORTS.items() if each.joins]
+        raise HeadstartError(
+            f"encoders stand side by side here ({', '.join(opened.encoder.joined)}), and the "
+            f"format {plan.format} holds one; take --format {' or '.join(able)}, or name the "
+            "folder of a part, encoder/NAME in the run."
+        )
     head = head_of(run, plan.head)
     records = records.select(spread(len(records), plan.compared))
     encoder, folder = opened.encoder.eval(), Path(opened.folder)
@@ -119,7 +126,7 @@ def export(
         written = write(source, made)
         say(f"comparing with the original on {len(records):,} records")
         theirs = written.run(records)
-        parity = compared(_original(source), theirs, head, _labels(records))
+        parity = compared(_original(source), theirs, head, labels_of(records))
         parity.check(rounded=plan.quantize != "none", least_overlap=plan.least_overlap)
         unit = opened.modality.unit
         about = _about(source, plan, parity, out.name, unit)
@@ -156,7 +163,8 @@ def _original(source: Source) -> Outputs:
     return Outputs(vectors, torch.cat(parts).numpy())
 
 
-def _labels(records: Dataset) -> list[str] | None:
+def labels_of(records: Dataset) -> list[str] | None:
+    """Return the labels of records as text, where all have one each; else None."""
     if "label" not in records.column_names:
         return None
     labels = records["label"]
@@ -190,14 +198,16 @@ def _try(folder: Path, source: Source, written: Written, theirs: Outputs, least:
     Raises:
         HeadstartError: it fails, or gives other vectors.
     """
-    count = min(_TRIED, len(source.records))
     with tempfile.TemporaryDirectory(dir=scratch()) as beside:
-        some = source.records.select(range(count))
-        rows = examples.run(folder, written.reading.values(some, Path(beside)))
-    found = np.array([row["vector"] for row in rows])
-    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(theirs.vectors[:count], axis=1)
-    cosines = (found * theirs.vectors[:count]).sum(1) / np.maximum(lengths, 1e-12)
-    if len(rows) != count or (cosines[lengths > 0] < least).any():
+        some = source.records.select(range(min(_AMONG, len(source.records))))
+        values = written.reading.values(some, Path(beside))
+        # A command line has no room for the longest, which would be cut.
+        tried = sorted(range(len(values)), key=lambda index: len(values[index]))[:_TRIED]
+        rows = examples.run(folder, [values[index] for index in tried])
+    found, wanted = np.array([row["vector"] for row in rows]), theirs.vectors[tried]
+    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(wanted, axis=1)
+    cosines = (found * wanted).sum(1) / np.maximum(lengths, 1e-12)
+    if len(rows) != len(tried) or (cosines[lengths > 0] < least).any():
         raise HeadstartError(
             f"the export is refused: its example reads records otherwise than the original (cosine "
             f"{cosines.min():.4f}); take another --format."

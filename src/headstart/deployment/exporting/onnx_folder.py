@@ -6,8 +6,10 @@ from pathlib import Path
 
 from headstart.deployment.exporting import Format, Source, Written
 from headstart.deployment.exporting.int8 import rounded_graph
+from headstart.deployment.exporting.joined_graph import Draw, write_joined
 from headstart.deployment.exporting.onnx_graph import SCORES, VECTORS, runner, write_graph
 from headstart.encoders.flat_table import FlatTable
+from headstart.modalities.portable import Portable
 
 FILE = "model.onnx"
 _CODE = f"""\
@@ -20,27 +22,29 @@ vectors, scores = found["{VECTORS}"], found.get("{SCORES}")
 
 def write(source: Source, folder: Path) -> Written:
     """Write ``model.onnx`` in float32."""
-    portable = source.processor.portable(folder, source.length)
-    write_graph(source, portable, folder / FILE)
-    return _written(source, folder, portable)
+    return _write(source, folder, write_graph)
 
 
 def write_int8(source: Source, folder: Path) -> Written:
     """Write ``model.onnx`` with weights of 8 bits; the head stays as it is."""
-    portable = source.processor.portable(folder, source.length)
+    return _write(source, folder, _write_rounded)
+
+
+def _write_rounded(source: Source, portable: Portable, file: Path) -> None:
     network = source.encoder.exportable()
     if isinstance(network, FlatTable):
-        write_graph(source, portable, folder / FILE, network.rounded())
+        write_graph(source, portable, file, network.rounded())
     else:
-        write_graph(source, portable, folder / FILE)
-        rounded_graph(source, portable, folder / FILE)
-    return _written(source, folder, portable)
+        write_graph(source, portable, file)
+        rounded_graph(source, portable, file)
 
 
-def _written(source: Source, folder: Path, portable: object) -> Written:
-    from headstart.modalities.portable import Portable
-
-    assert isinstance(portable, Portable)
+def _write(source: Source, folder: Path, draw: Draw) -> Written:
+    portable = source.processor.portable(folder, source.length)
+    if portable.parts:
+        write_joined(source, portable, folder / FILE, draw)
+    else:
+        draw(source, portable, folder / FILE)
     return Written(
         run=runner(source, portable, folder / FILE),
         packages=("numpy", "onnxruntime", *portable.packages),
@@ -51,5 +55,8 @@ def _written(source: Source, folder: Path, portable: object) -> Written:
 
 
 FORMAT = Format(
-    "One graph for ONNX Runtime, on any system and in many languages.", write, quantize=write_int8
+    "One graph for ONNX Runtime, on any system and in many languages.",
+    write,
+    quantize=write_int8,
+    joins=True,
 )

@@ -142,11 +142,7 @@ def compared(
     decisions = score_difference = None
     if head is not None and ours.scores is not None and theirs.scores is not None:
         decided = head.decided(ours.scores), head.decided(theirs.scores)
-        if np.issubdtype(decided[0].dtype, np.floating):
-            same = np.isclose(decided[0], decided[1], rtol=0.02, atol=1e-3)
-        else:
-            same = decided[0] == decided[1]
-        decisions = float(same.reshape(len(same), -1).all(1).mean())
+        decisions = same_decisions(*decided)
         score_difference = float(np.abs(ours.scores - theirs.scores).max())
     accuracy, interval = _accuracy(ours, theirs, head, labels, seed)
     return Parity(
@@ -155,7 +151,7 @@ def compared(
         difference / length,
         float(cosines.mean()),
         float(cosines.min()),
-        _overlap(*units) if len(one) >= FEWEST else None,
+        overlap(*units) if len(one) >= FEWEST else None,
         decisions,
         score_difference,
         accuracy,
@@ -163,10 +159,20 @@ def compared(
     )
 
 
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+def same_decisions(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the share of records of which two heads predict the same, (N,) or (N,K) each."""
+    if np.issubdtype(one.dtype, np.floating):
+        same = np.isclose(one, other, rtol=0.02, atol=1e-3)
+    else:
+        same = one == other
+    return float(same.reshape(len(same), -1).all(1).mean())
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
     """Return the share of the nearest in ``one`` that are among the nearest in ``other``.
 
-    What is as near as the tenth, up to rounding, counts as one of the nearest.
+    Both are vectors (N,D) of length 1. What is as near as the tenth, up to rounding, counts as one
+    of the nearest.
     """
     found = []
     for start in range(0, len(one), _BLOCK):

@@ -16,6 +16,8 @@ from headstart.stored import read_json
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.modalities.portable import Portable
+
 #: Its file in an encoder folder.
 FILE = "hog.json"
 
@@ -38,6 +40,12 @@ class HogProcessor(VectorProcessor):
         """Return ``vectors`` (B,544) of images; ``length`` is ignored."""
         pixels = self._images.collate(records, self._images.side)["pixels"]
         return {"vectors": hog_and_colour(pixels)}
+
+    def portable(self, folder: Path, length: int) -> Portable:
+        """Write ``preprocessing.json``; ``length`` is ignored."""
+        from headstart.modalities.image.hog_portable import portable_hog
+
+        return portable_hog(self._images.portable(folder, self._images.side))
 
     def save(self, folder: Path) -> None:
         """Write the side."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 #: A letter of a script without spaces, or a word with its apostrophe.
-_WORD = "<letter>|<run>(?:['\u2019]<run>)?"
+WORD = "<letter>|<run>(?:['\u2019]<run>)?"
 #: Maximum number of documents in a part of a corpus.
 DOCUMENTS = 2**16
 
@@ -114,7 +114,7 @@ class Lexicon:
 
     def _split(self, tokens: list[str]) -> None:
         """Note the words of new tokens."""
-        find = pattern(_WORD).findall
+        find = pattern(WORD).findall
         found = [find(token) for token in tokens]
         flat = map(self._words.__getitem__, chain.from_iterable(found))
         self._parts = np.concatenate([self._parts, np.fromiter(flat, np.int32)])

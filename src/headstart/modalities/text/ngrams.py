@@ -21,9 +21,9 @@ TOKENS, CHARACTERS = 1_000_000, 2_000_000
 #: Maximum number of tokens in which the documents of an n-gram of characters are counted.
 _COUNTED = 5_000_000
 #: Bits of the number of a word; those after the first eight million are left out.
-_WORD_BITS = 23
+WORD_BITS = 23
 #: Base of the polynomial hash of characters: odd, and random otherwise.
-_BASE = np.uint64(0x9E3779B97F4A7C15)
+BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Words:
@@ -76,15 +76,15 @@ class WordGrams:
 
     def parts(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers (F,) int64 of the words, and of those after them; -1 for none."""
-        first = (self.keys >> np.uint64(_WORD_BITS)).astype(np.int64) - 1
-        last = (self.keys & np.uint64(2**_WORD_BITS - 1)).astype(np.int64)
+        first = (self.keys >> np.uint64(WORD_BITS)).astype(np.int64) - 1
+        last = (self.keys & np.uint64(2**WORD_BITS - 1)).astype(np.int64)
         return np.where(first < 0, last, first), np.where(first < 0, -1, last)
 
     @staticmethod
     def keys_of(words: np.ndarray, after: np.ndarray) -> np.ndarray:
         """Return the keys (F,) uint64 of :meth:`parts`."""
         first, last = words.astype(np.uint64), after.astype(np.uint64)
-        pairs = ((first + np.uint64(1)) << np.uint64(_WORD_BITS)) + last
+        pairs = ((first + np.uint64(1)) << np.uint64(WORD_BITS)) + last
         return np.where(after < 0, first, pairs)
 
     def count(self, corpus: Corpus) -> Any:
@@ -95,7 +95,7 @@ class WordGrams:
     def _grams(self, corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
         """Return a key for every word and pair of neighbours, and the document of each."""
         words = self._lexicon.words_of(corpus)
-        known = words.ids < 2**_WORD_BITS
+        known = words.ids < 2**WORD_BITS
         ids, owner = words.ids.astype(np.uint64), words.owner
         pairs = np.flatnonzero((owner[1:] == owner[:-1]) & known[1:] & known[:-1])
         both = self.keys_of(ids[pairs], ids[pairs + 1].astype(np.int64))
@@ -188,11 +188,11 @@ def character_grams(tokens: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     characters = np.frombuffer(text, dtype=np.uint32).astype(np.uint64)
     spaces = characters == ord(" ")
     token = np.cumsum(spaces, dtype=np.int32) - 1
-    hashed, inside = characters + _BASE, np.ones(len(characters), dtype=bool)
+    hashed, inside = characters + BASE, np.ones(len(characters), dtype=bool)
     keys, owners = [], []
     for length in range(SHORTEST, LONGEST + 1):
         # Windows of n characters, in which only the first and the last one may be spaces.
-        hashed = hashed[:-1] * _BASE + characters[length - 1 :]
+        hashed = hashed[:-1] * BASE + characters[length - 1 :]
         inside = inside[:-1] & ~spaces[length - 2 : -1] if length > 2 else inside[:-1]
         keys.append(hashed[inside])
         owners.append(token[: len(inside)][inside])

@@ -39,12 +39,12 @@ def portable_texts(tokenizer: Tokenizer, pad: int, folder: Path, length: int) ->
         code=_CODE,
         usage='"a text"',
         packages=("tokenizers",),
-        values=_typed,
+        values=typed,
         settings={"tokenizer": FILE, "length": length, "pad_id": pad},
         limits=(f"a text is cut after {length:,} tokens.",),
     )
 
 
-def _typed(records: Dataset, folder: Path) -> list[str]:
+def typed(records: Dataset, folder: Path) -> list[str]:
     """Return texts as they are typed; a command line has no NUL, and room for so much alone."""
     return [text.replace("\0", " ")[:20_000] for text in records["text"]]

@@ -27,6 +27,8 @@ from headstart.stored import read_json
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.modalities.portable import Portable
+
 #: Its files in an encoder folder.
 AXES, WORDS = "lsa.safetensors", "lsa.json"
 #: Maximum number of n-grams of words, and of characters: 300 axes of both take 36 MB.
@@ -96,6 +98,14 @@ class TopicProcessor(VectorProcessor):
     def collate(self, records: Dataset, length: int) -> Batch:
         """Return ``vectors`` (B,K) of whole texts; ``length`` is ignored."""
         return {"vectors": torch.from_numpy(self.vectors(list(records["text"])))}
+
+    def portable(self, folder: Path, length: int) -> Portable:
+        """Write the n-grams, their weights and their axes; ``length`` is ignored."""
+        from headstart.modalities.text.topic_portable import portable_topics
+
+        tensors = {**self._tensors, "words": self._keys, "characters": self._characters}
+        del tensors["after"]
+        return portable_topics(self._words, tensors, folder)
 
     def save(self, folder: Path) -> None:
         """Write the n-grams with their axes, and the words."""

@@ -162,7 +162,7 @@ def _search(found: Served, run: RunFolder | None, config: ServeConfig, say: Say)
         from headstart.deployment.index_sources import open_index
 
         asked = SearchConfig(run=found.folder, query="-", index=config.index)
-        index = open_index(Path(config.index), opened, asked, say)
+        index = open_index(config.index, opened, asked, say)
     elif run is not None and RunFolder(store_of(run.folder)).indexes.is_dir():
         from headstart.deployment import search as searching
 

@@ -156,7 +156,7 @@ class PostgresStore:
             if isfinite(cosine)
         ]
 
-    def _run(self, asked: sql.Composable, values: Sequence[Any] | None = None) -> list[Any]:
+    def _run(self, asked: sql.SQL | sql.Composed, values: Sequence[Any] | None = None) -> list[Any]:
         with self._plainly():
             found = self._connected().execute(asked, values)
             return found.fetchall() if found.description is not None else []
@@ -197,6 +197,8 @@ def _condition(condition: Condition) -> sql.Composable:
 
 def _comparison(one: Comparison) -> sql.Composable:
     name, sign = sql.Literal(one.column), sql.SQL(_SIGNS[one.sign])
+    text: sql.Composable
+    number: sql.Composable
     if one.column == "id":
         text, number = sql.SQL("id"), sql.SQL(_NUMBER_OF_ID)
     else:

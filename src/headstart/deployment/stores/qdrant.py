@@ -63,7 +63,9 @@ class QdrantStore:
             warnings.simplefilter("ignore")
             is_server = place.startswith(("http://", "https://"))
             if is_server:
-                client = QdrantClient(url=place, api_key=_key(), timeout=60)
+                client = QdrantClient(
+                    url=place, api_key=_key(), timeout=60, check_compatibility=False
+                )
                 client.get_collections()
             else:
                 client = QdrantClient(path=os.path.expanduser(place))

@@ -16,8 +16,9 @@ from datasets import Dataset
 from kills import Kills
 
 import headstart as hs
-from headstart.deployment.updating import gate
+from headstart.deployment.updating import gate, versions
 from headstart.deployment.updating.versions import Versions
+from headstart.deployment.updating.views import matched
 from headstart.errors import HeadstartError
 from headstart.run import RunFolder
 from headstart.stored import is_whole
@@ -115,6 +116,7 @@ def test_what_is_worse_on_earlier_records_is_refused(folder: Path) -> None:
         ({"new": "few.jsonl"}, "2 new records are held out, and 30 are needed"),
         ({"new": "old.jsonl", "held_out": "few.jsonl"}, "earlier records are held out"),
         ({"rollback": 2}, "no version 2"),
+        ({"new": "old.jsonl", "index": "qdrant:here"}, "is a store, which has no records"),
         ({"new": "none.jsonl"}, "none.jsonl"),
     ],
 )
@@ -156,9 +158,39 @@ def test_a_full_disk_loses_nothing_and_the_same_command_goes_on(
     assert [row["version"] for row in report.versions] == [1, 2]
 
 
-def test_a_pretraining_run_and_none_at_all_are_refused(folder: Path) -> None:
-    with pytest.raises(HeadstartError, match="is no finished fine-tuned run"):
-        hs.update(folder / "base", new=folder / "new.jsonl")
+def test_a_pretraining_learns_without_labels_and_is_judged_by_views(folder: Path) -> None:
+    place = folder / "words"
+    shutil.copytree(folder / "base", place)
+    with pytest.raises(HeadstartError, match=r"no earlier records that .* name some with held_out"):
+        hs.update(place, new=folder / "new.jsonl", budget="1steps")
+    report = hs.update(
+        place,
+        new=folder / "new.jsonl",
+        held_out=folder / "val.jsonl",
+        budget="1steps",
+        anchor=5.0,
+        discard=True,
+    )
+    (_, row) = report.versions
+    assert (row["old"]["records"], row["new"]["records"]) == (40, 40)
+    assert 0 < row["new"]["incumbent"] <= 1
+    assert row["anchor"] == 5.0
+    assert row["taken"] == (report.current == 2)
+
+
+def test_the_views_of_a_record_find_each_other(folder: Path) -> None:
+    run = RunFolder.open(folder / "base")
+    different = Dataset.from_dict(
+        {"id": list("abc"), "text": ["apple apple", "saw saw", "drill drill"]}
+    )
+    assert matched(run, different, 0).tolist() == [1, 1, 1]
+    same = Dataset.from_dict({"id": list("ab"), "text": ["fig fig", "fig fig"]})
+    assert matched(run, same, 0).tolist() == [1, 0]  # of two that are alike, one is taken
+
+
+def test_what_cannot_be_gone_on_with_is_one_sentence(folder: Path) -> None:
+    with pytest.raises(HeadstartError, match="this run has a head; leave it out"):
+        hs.update(tuned(folder, "anchored"), new=folder / "new.jsonl", anchor=1.0)
     with pytest.raises(HeadstartError, match="there is no run at"):
         hs.update(folder / "nothing", new=folder / "new.jsonl")
     assert not (folder / "nothing.versions").exists()
@@ -176,7 +208,7 @@ class Stop(BaseException):
 
 #: What an update consists of: where it is called, its name, and which call of it is meant.
 STEPS: dict[str, tuple[Any, str, int]] = {
-    "new records are read": (updating, "_labeled", 1),
+    "new records are read": (updating, "_read", 1),
     "a replay is drawn": (updating, "_mixed", 1),
     "records are stored": (Dataset, "save_to_disk", 2),
     "the plan is written": (Versions, "note", 1),
@@ -185,7 +217,7 @@ STEPS: dict[str, tuple[Any, str, int]] = {
     "the index is completed": (updating, "_index", 1),
     "the decision is written": (Versions, "note", 2),
     "the pointer is replaced": (Versions, "_point_to", 1),
-    "the records are deleted": (Versions, "_carry_out", 1),
+    "the records are deleted": (versions, "delete", 5),
 }
 
 

@@ -161,7 +161,7 @@ def described(model: type[Body], *also: str) -> dict[str, Any]:
                 "required": ["file", *needed],
             }
         }
-    answers = {"200": {"content": {kind: {} for kind in also}}} if also else {}
+    answers: dict[str, Any] = {"200": {"content": {kind: {} for kind in also}}} if also else {}
     body = {"required": True, "content": content}
     return {"requestBody": body, "responses": {**answers, **RESPONSES}}
 

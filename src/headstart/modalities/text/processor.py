@@ -246,9 +246,11 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerFast | StoredTokenizer) -> Vocab
     """Return the vocabulary of a tokenizer; each token has a count of 1."""
     prefix, suffix = _wrapping(tokenizer)
     start, end = tokenizer.cls_token_id, tokenizer.sep_token_id
+    padding = tokenizer.pad_token_id
+    assert padding is not None  # a processor has seen to that
     return Vocabulary(
         size=len(tokenizer),
-        pad_id=int(tokenizer.pad_token_id),
+        pad_id=int(padding),
         special_ids=tuple(sorted(set(tokenizer.all_special_ids))),
         mask_id=tokenizer.mask_token_id,
         start_id=tokenizer.bos_token_id if start is None else start,

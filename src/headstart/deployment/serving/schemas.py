@@ -128,7 +128,7 @@ _ERROR = {
     },
 }
 #: What routes answer beside what they are for.
-RESPONSES: dict[str, Any] = {
+RESPONSES: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "Refused, in one sentence; `code` is the limit or what is wrong.",
         "content": {"application/json": {"schema": _ERROR}},

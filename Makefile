@@ -38,7 +38,7 @@ $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11, or name it: make PYTHON=python3.12"; exit 1; }
 	@echo "Installing into $(VENV): some 6 GB, most of it torch."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[demo,chinese,images,audio,search,sentence,audit,excel,explain,export,tasks,lora,synonyms,serve,dev]"
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[demo,chinese,images,audio,search,sentence,audit,excel,explain,export,tasks,lora,synonyms,serve,qdrant,dev]"
 	@touch $@
 
 clean:

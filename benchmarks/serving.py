@@ -8,7 +8,8 @@ the same model, one compute thread for it, and take turns, one at a time. What c
 the processor in all processes of the server, for each request; requests a second depend on the
 client, which has the same two cores. Then ours alone: the rate with 32 texts and with one text a
 request beside that of the vectors computed offline; four times as many requests as it answers, of
-which each must be answered with 200 or 429; and the memory over a bounded load.
+which each must be answered with 200 or 429; ten thousand connections that stay open; and the memory
+over a bounded load.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import asyncio
 import json
 import os
 import random
+import re
+import resource
 import subprocess
 import sys
 import time
@@ -266,17 +269,66 @@ def flat(model: str, texts: list[str], minutes: float) -> None:
 
 
 def started(model: str, texts: list[str], turns: int) -> None:
-    """Print the seconds from the command to the first answer, and what importing torch takes."""
+    """Print the seconds from the command to the first answer, and what importing torch takes.
+
+    Those of the processor say more, where others have it, too.
+    """
     body = _bodies(texts, 1)[0]
     ours, torch_alone = [], []
     for _ in range(turns):
-        with server(_ours(model), body) as (_, seconds):
-            ours.append(seconds)
-        start = time.perf_counter()
+        with server(_ours(model), body) as (pid, seconds):
+            ours.append((seconds, busy(pid)))
+        start, before = time.perf_counter(), os.times()
         subprocess.run([sys.executable, "-c", "import torch"], check=True)
-        torch_alone.append(time.perf_counter() - start)
-    alone = median(torch_alone)
-    print(f"first answer after {median(ours):.1f} s; `import torch` alone {alone:.1f} s")
+        after = os.times()
+        spent = after.children_user + after.children_system
+        spent -= before.children_user + before.children_system
+        torch_alone.append((time.perf_counter() - start, spent))
+    for name, found in (("first answer", ours), ("`import torch` alone", torch_alone)):
+        wall, cpu = (median(each) for each in zip(*found, strict=True))
+        print(f"{name} after {wall:.1f} s, {cpu:.2f} s of the processor", flush=True)
+
+
+def many(model: str, texts: list[str], connections: int) -> None:
+    """Print how many of so many connections that are open at once are answered."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < connections + 256:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, connections + 256), hard))
+    body = _bodies(texts, 1)[0]
+    request = (
+        b"POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        b"content-length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    statuses: Counter[str] = Counter()
+
+    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            size = re.search(rb"content-length: (\d+)", head.lower())
+            await reader.readexactly(int(size[1]) if size else 0)
+            statuses[head[9:12].decode()] += 1
+        except (OSError, asyncio.IncompleteReadError):
+            statuses["lost"] += 1
+
+    async def run(pid: int) -> None:
+        before, opened = memory(pid), []
+        for start in range(0, connections, 100):  # no more at once than a backlog takes
+            some = (asyncio.open_connection("127.0.0.1", PORT) for _ in range(start, start + 100))
+            opened += await asyncio.gather(*some)
+        print(f"{len(opened):,} open, MB {before:.0f} -> {memory(pid):.0f}", flush=True)
+        began = time.perf_counter()
+        for start in range(0, connections, 1000):
+            await asyncio.gather(*(ask(*each) for each in opened[start : start + 1000]))
+        seconds = time.perf_counter() - began
+        print(f"{dict(statuses)} after {seconds:.1f} s, MB {memory(pid):.0f}", flush=True)
+        for _, writer in opened:
+            writer.close()
+
+    # By default one that sends nothing for half a minute is closed.
+    options = ("--max-connections", str(connections + 10), "--read-timeout", "300")
+    with server(_ours(model, *options), body) as (pid, _):
+        asyncio.run(run(pid))
 
 
 def main() -> None:
@@ -287,8 +339,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=3)
+    parser.add_argument("--connections", type=int, default=10_000)
     parser.add_argument("--models", default="light,MiniLM")
-    parser.add_argument("--parts", default="start,compare,offline,saturate,memory")
+    parser.add_argument("--parts", default="start,compare,offline,saturate,connections,memory")
     given = parser.parse_args()
     announce("headstart serve")
     lines = data("banking77", "test.jsonl").read_text(encoding="utf-8").splitlines()
@@ -309,6 +362,9 @@ def main() -> None:
     if "saturate" in parts:
         print("\nMiniLM, four times saturation, one text a request", flush=True)
         saturated(str(minilm()), texts, given.seconds)
+    if "connections" in parts:
+        print("\nlight, open connections", flush=True)
+        many(light, texts, given.connections)
     if "memory" in parts:
         print("\nlight, memory", flush=True)
         flat(light, texts, given.minutes)

@@ -53,13 +53,25 @@ def test_naming_a_public_name_loads_nothing_heavy(name: str) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    ["pretrain", "evaluate", "finetune", "predict", "embed", "generate", "info", "list", "doctor"],
+    [
+        "",
+        "serve",
+        "pretrain",
+        "evaluate",
+        "finetune",
+        "predict",
+        "embed",
+        "generate",
+        "info",
+        "list",
+        "doctor",
+    ],
 )
 def test_help_loads_nothing_heavy(verb: str) -> None:
     code = f"""
 import sys
 from headstart.cli import app
-sys.argv = ["headstart", "{verb}", "--help"]
+sys.argv = ["headstart", *"{verb}".split(), "--help"]
 try:
     app()
 except SystemExit as end:

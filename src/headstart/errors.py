@@ -25,6 +25,10 @@ class HeadstartError(Exception):
         super().__init__(shown(message))
 
 
+class UnknownNameError(HeadstartError):
+    """A name that data do not have; the message hints at similar ones, which are not for all."""
+
+
 class CutOff(HeadstartError):
     """Work that was ended from outside, by a signal, a killed process or a full disk.
 

@@ -22,7 +22,11 @@ class Options(BaseModel):
     """A set of options; unknown names are refused."""
 
     model_config = ConfigDict(
-        extra="forbid", validate_default=True, coerce_numbers_to_str=True, allow_inf_nan=False
+        extra="forbid",
+        validate_default=True,
+        coerce_numbers_to_str=True,
+        allow_inf_nan=False,
+        defer_build=True,  # a command needs the models of one verb
     )
 
     @field_validator("*")

@@ -39,7 +39,11 @@ class IndexConfig(SourceOptions):
 
     run: Place = Field(..., description="Run folder, or any encoder folder.")
     inputs: Sources = Field(default_factory=list, description="Files, folders or globs.")
-    out: Place = Field(..., description="Folder of the index.")
+    out: Place = Field(
+        ...,
+        description="Folder of the index; or qdrant:PLACE#NAME, with a URL or a folder, or "
+        "pgvector:PLACE#NAME, with postgresql://USER@HOST/DATABASE.",
+    )
     add: bool = Field(False, description="Add the inputs to the index that is there.")
     upsert: bool = Field(
         False, description="Add the inputs, in the place of records with the same ids."
@@ -85,8 +89,9 @@ class SearchConfig(SourceOptions):
     count: int = Field(10, ge=1, description="Nearest records to return.")
     index: str | None = Field(
         None,
-        description="Index of `headstart index`, or vectors that `headstart embed` wrote, of the "
-        "inputs if any are named; else they are computed and stored.",
+        description="Index of `headstart index`, in a folder or a store, or vectors that "
+        "`headstart embed` wrote, of the inputs if any are named; else they are computed and "
+        "stored.",
     )
     where: str | None = Field(
         None,

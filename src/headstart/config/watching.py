@@ -71,17 +71,26 @@ class MonitorConfig(SourceOptions):
 
 
 class UpdateConfig(SourceOptions):
-    """Learn from new labeled data, and take the result only if nothing gets worse."""
+    """Learn from new data, and take the result only if nothing gets worse."""
 
-    run: Place = Field(..., description="Folder of a fine-tuned run.")
-    new: OptionalSource = Field(None, description="New labeled records, of which a part is tested.")
+    run: Place = Field(..., description="Folder of a fine-tuned run, or of a pre-training.")
+    new: OptionalSource = Field(
+        None, description="New records, labeled for a fine-tuned run; a part of them is tested."
+    )
     held_out: OptionalSource = Field(
         None,
-        description="Labeled records of before that the run has not learned from; by default those "
-        "of its --val, and of earlier updates.",
+        description="Records of before that the run has not learned from; by default those of its "
+        "--val, and of earlier updates.",
     )
     replay: float = Field(
-        1.0, ge=0, le=100, description="Earlier labeled records to learn from again, for each new."
+        1.0, ge=0, le=100, description="Earlier records to learn from again, for each new one."
+    )
+    anchor: float | None = Field(
+        None,
+        ge=0,
+        le=1000,
+        description="Strength of the pull towards the weights of before, of a pre-training; by "
+        "default that of its safeguards. 0: none.",
     )
     tested_share: float = Field(
         0.2, gt=0, lt=1, description="Share of the new records that is held out and tested."

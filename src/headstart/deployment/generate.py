@@ -299,7 +299,9 @@ def _begin(processor: TextProcessor, prompt: str, context: int) -> list[int]:
 
 def _part(processor: TextProcessor, begin: list[int], context: int) -> tuple[list[int], int]:
     """Close the prompt as the first of two segments; the mask takes a position of the context."""
-    begin, context = [*begin, int(processor.tokenizer.sep_token_id)], context - 1
+    separator = processor.tokenizer.sep_token_id
+    assert separator is not None  # segments were trained with one
+    begin, context = [*begin, int(separator)], context - 1
     if len(begin) > context:
         raise HeadstartError(
             f"the prompt is {len(begin) - 1} tokens long, but the run's context is "

@@ -16,6 +16,8 @@ from headstart.data.store import stream
 from headstart.deployment.embed import sources_of
 from headstart.deployment.indexes.stored import StoredIndex
 from headstart.deployment.search import Index, Searchable, described
+from headstart.deployment.stores import address_of
+from headstart.deployment.stores.searching import StoredElsewhere
 from headstart.errors import HeadstartError
 from headstart.evaluation.cache import digest_of_weights, state_of
 from headstart.files import write_json
@@ -52,11 +54,12 @@ def note_sources(out: Path, noted: dict[str, Any]) -> None:
 
 
 def open_index(
-    path: Path, opened: OpenedEncoder, plan: SearchConfig, say: Callable[[str], None]
+    place: str, opened: OpenedEncoder, plan: SearchConfig, say: Callable[[str], None]
 ) -> Searchable:
     """Open an index, or written vectors with what is known of their records.
 
     Args:
+        place: a folder of `headstart index`, the address of a store, or a file of vectors.
         plan: names with ``inputs`` what written vectors were made from; by default that is what
             was noted beside them.
         say: called with the reason where the records cannot be shown.
@@ -66,12 +69,15 @@ def open_index(
     """
     inputs: Sequence[str] = plan.inputs
     options: SourceOptions = plan
+    address, path = address_of(place), Path(place)
+    if inputs and (address is not None or path.is_dir()):
+        raise HeadstartError(
+            f"the index {address or path} has its own records; leave out the inputs, or add them "
+            "with `headstart index`."
+        )
+    if address is not None:
+        return StoredElsewhere.open(address, opened, plan.where)
     if path.is_dir():
-        if inputs:
-            raise HeadstartError(
-                f"the index {path} has its own records; leave out the inputs, or add them with "
-                "`headstart index`."
-            )
         return StoredIndex.open(path, opened, plan.where)
     if plan.where is not None:
         raise HeadstartError(

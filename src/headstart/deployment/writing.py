@@ -111,7 +111,7 @@ def _with_holes(processor: TextProcessor, pieces: list[str], spans: bool) -> lis
         raise HeadstartError(
             f"the prompt has {count} holes, but the run knows {known}; leave some out."
         )
-    mask = processor.tokenizer.mask_token
+    mask = processor.tokenizer.mask_token or ""  # without one there are no such holes
     holes = [SENTINEL.format(number) if spans else mask for number in range(count)]
     text = pieces[0] + "".join(hole + piece for hole, piece in zip(holes, pieces[1:], strict=True))
     ids: list[int] = processor.encode_ids([text])[0]

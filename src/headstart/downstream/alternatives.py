@@ -20,9 +20,6 @@ from headstart.downstream.classes import class_indices
 from headstart.downstream.frozen import even_indices
 from headstart.errors import HeadstartError
 from headstart.evaluation.heads import HEADS
-from headstart.evaluation.heads.foreseen import foreseen
-from headstart.evaluation.protocols.multilabel import OneVsRestProbe
-from headstart.evaluation.protocols.regression import RidgeProbe
 from headstart.seeding import derive
 
 if TYPE_CHECKING:
@@ -131,6 +128,8 @@ def multilabeled(
     head: Task, train: Dataset, held: Dataset, scores: Callable[..., dict[str, float]]
 ) -> list[Alternative]:
     """Return the ``scores`` (of probabilities and truth) of one logistic regression per label."""
+    from headstart.evaluation.protocols.multilabel import OneVsRestProbe
+
     train = some(train)
     targets, truth = head.targets(train).numpy() > 0, head.targets(held).numpy() > 0
     width = 2 * targets.shape[1]  # one problem of two classes for each label
@@ -147,6 +146,8 @@ def regressed(
     head: Task, train: Dataset, held: Dataset, scores: Callable[..., dict[str, float]]
 ) -> list[Alternative]:
     """Return the ``scores`` (of values and truth) of a ridge regression."""
+    from headstart.evaluation.protocols.regression import RidgeProbe
+
     train = some(train)
     targets, truth = (head.targets(part).double().numpy() for part in (train, held))
     return [
@@ -174,6 +175,9 @@ def _baselines(
     """
     if head.modality is None:
         return
+    # A head is opened to predict far more often than it is compared.
+    from headstart.evaluation.heads.foreseen import foreseen
+
     started, count = time.monotonic(), 0
 
     def progress(done: int, total: int) -> None:

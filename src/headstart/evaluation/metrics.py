@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse
 
 from headstart.data.labels import FEWEST_TESTED
 
@@ -68,7 +68,10 @@ def t_half_width(values: np.ndarray) -> np.ndarray:
     draws = len(values)
     if draws < 2:
         return np.zeros(values.shape[1:])
-    return stats.t.ppf(0.975, draws - 1) * values.std(0, ddof=1) / np.sqrt(draws)
+    # Heads import this module, and a server would wait a second for all distributions.
+    from scipy.stats import t
+
+    return t.ppf(0.975, draws - 1) * values.std(0, ddof=1) / np.sqrt(draws)
 
 
 def estimates(

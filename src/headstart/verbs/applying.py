@@ -197,7 +197,7 @@ def search(run: Named, *inputs: Any, query: Any, **options: Any) -> list[dict[st
                 say(missing)
         index: searching.Searchable
         if plan.index:
-            index = open_index(Path(plan.index), opened, plan, say)
+            index = open_index(plan.index, opened, plan, say)
         else:
             sources: list[str] = plan.inputs
             reading: SourceOptions = plan

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def index(run: Named, *inputs: Any, **options: Any) -> IndexReport:
     """Make an index of records to search in, or change one; as a whole or not at all.
 
+    ``out`` is a folder, or a store: ``qdrant:PLACE#NAME``, ``pgvector:PLACE#NAME``.
+
     ``headstart search RUN --query ... --index INDEX`` searches in it, by this encoder alone. It
     holds the records, their vectors and all columns of their sources.
 
@@ -39,8 +41,13 @@ def index(run: Named, *inputs: Any, **options: Any) -> IndexReport:
         options["delete"] = in_lines(options["delete"], "delete")
     plan = load(IndexConfig, run=run, inputs=list(inputs), **options)
     from headstart.deployment.indexes.indexing import change_index, check_out
+    from headstart.deployment.stores import address_of
+    from headstart.deployment.stores.indexing import change_store
     from headstart.encoders.opening import OpenedEncoder
 
+    if (address := address_of(plan.out)) is not None:
+        with working("indexing", console(), say) as progress:
+            return change_store(plan, address, OpenedEncoder(plan.run), say, progress)
     check_out(plan)
     check_unread(plan)
     if not Path(plan.out).exists():

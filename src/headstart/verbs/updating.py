@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.config import FinetuneConfig, UpdateConfig
+from headstart.config import FinetuneConfig, PretrainConfig, UpdateConfig
 from headstart.errors import HeadstartError
 from headstart.files import whole_folder
 from headstart.run import RunFolder
-from headstart.verbs.learning import finetune
+from headstart.verbs.learning import finetune, pretrain
 from headstart.verbs.reading import Named, console, labeled_records, load, say, speaking
 from headstart.working import working
 
@@ -26,18 +27,23 @@ if TYPE_CHECKING:
 #: Options of a fine-tuning that an update does not take over.
 _OWN = {"run", "train", "val", "out", "resume", "overwrite", "budget", "columns", "seed", "quiet"}
 _OWN |= {"unlabeled", "remove_overlap", "group", "split_by", "time_column", "names"}
+#: Those of a pre-training besides: what it began with, and how its records were read.
+_OWN_PRETRAINED = _OWN | {"sources", "modality", "modality_options", "encoder", "encoder_options"}
+_OWN_PRETRAINED |= {"start", "embeddings", "probe", "length", "quality", "safeguards"}
+_OWN_PRETRAINED |= {"document", "encoding"}
 
 
 @speaking()
 def update(run: Named, **options: Any) -> UpdateReport:
-    """Learn from new labeled data, and take the result only if nothing gets worse.
+    """Learn from new data, and take the result only if nothing gets worse.
 
     The candidate goes on from the run with the new records and a replay of earlier ones. Both are
     scored on held-out records, earlier and new ones. The run becomes a link to its versions, which
     is replaced in one step; a killed update goes on with the same command.
 
     Args:
-        run: folder of a fine-tuned classifier.
+        run: folder of a fine-tuned classifier, which learns from labels, or of a pre-training,
+            which learns without.
         options: see :class:`headstart.config.UpdateConfig`; ``history`` lists the versions, and
             ``rollback`` goes back to one.
 
@@ -50,9 +56,15 @@ def update(run: Named, **options: Any) -> UpdateReport:
         run.update(rollback=1)
     """
     plan = load(UpdateConfig, run=run, **options)
+    from headstart.deployment.stores import address_of
     from headstart.deployment.updating.report import report_on
     from headstart.deployment.updating.versions import Versions
 
+    if plan.index is not None and address_of(plan.index) is not None:
+        raise HeadstartError(
+            f"{plan.index} is a store, which has no records to embed anew; leave out --index, and "
+            "fill it with `headstart index ... --overwrite` after the update."
+        )
     versions = Versions(Path(plan.run))
     if plan.history:
         RunFolder.open(plan.run)
@@ -80,7 +92,8 @@ def update(run: Named, **options: Any) -> UpdateReport:
 def _given(plan: UpdateConfig) -> dict[str, Any]:
     """Return the options that make an update what it is."""
     new = os.path.abspath(os.path.expanduser(str(plan.new)))
-    return {"data": new, "replay": plan.replay, "seed": plan.seed}
+    given = {"data": new, "replay": plan.replay, "seed": plan.seed}
+    return given if plan.anchor is None else {**given, "anchor": plan.anchor}
 
 
 def _is_of(plan: UpdateConfig, versions: Versions, version: int) -> bool:
@@ -104,13 +117,28 @@ def _incumbent(plan: UpdateConfig) -> RunFolder:
     """Return the run that is to be replaced.
 
     Raises:
-        HeadstartError: it is no finished classifier that was fine-tuned on labels.
+        HeadstartError: it has not finished, is no classifier that was fine-tuned on labels, or a
+            pre-training that cannot be gone on with so.
     """
     run = RunFolder.open(plan.run)
-    if run.config()["verb"] != "finetune" or not run.finished:
+    if not run.finished:
         raise HeadstartError(
-            f"{plan.run} is no finished fine-tuned run, and an update is judged by labels; "
-            "fine-tune it first, or go on with `headstart pretrain NEW --encoder RUN`."
+            f"{plan.run} is no finished run; go on with it first: `{run.command()}`."
+        )
+    if not _has_labels(run):
+        from headstart.deployment.updating.views import check_views
+        from headstart.encoders.formats import joined_parts
+
+        if joined_parts(run.require_encoder()):
+            raise HeadstartError(
+                f"{plan.run} has a published encoder beside its own, and both would have to learn; "
+                "pre-train anew on all records, or with `headstart pretrain --start none`."
+            )
+        check_views(_opened(run), plan.run)
+        return run
+    if plan.anchor is not None:
+        raise HeadstartError(
+            "--anchor holds what a pre-training knows, and this run has a head; leave it out."
         )
     if run.config()["options"].get("task") != "classification" or not _trained_on(run):
         raise HeadstartError(
@@ -118,6 +146,11 @@ def _incumbent(plan: UpdateConfig) -> RunFolder:
             "needs; fine-tune it anew on all records instead."
         )
     return run
+
+
+def _has_labels(run: RunFolder) -> bool:
+    """Return whether a run was fine-tuned; else it is a pre-training."""
+    return bool(run.config()["verb"] == "finetune")
 
 
 def _trained_on(run: RunFolder) -> str:
@@ -145,7 +178,7 @@ def _begun(plan: UpdateConfig, versions: Versions, incumbent: RunFolder) -> int:
     from headstart.deployment.search import without_progress_bars
 
     opened = _opened(incumbent)
-    new = _labeled(str(plan.new), plan, opened)
+    new = _read(str(plan.new), plan, incumbent, opened)
     order = np.random.default_rng(plan.seed).permutation(len(new))
     tested = round(plan.tested_share * len(new))
     versions.drop(version)  # of a process that was killed before its plan was written
@@ -166,8 +199,11 @@ def _mixed(
     import numpy as np
     from datasets import concatenate_datasets
 
-    settings = incumbent.plan(FinetuneConfig, resume=False)
-    old = labeled_records(settings.train, settings, opened)
+    if _has_labels(incumbent):
+        settings = incumbent.plan(FinetuneConfig, resume=False)
+        old = labeled_records(settings.train, settings, opened)
+    else:
+        old = opened.read(*incumbent.sources(), say)
     count = min(len(old), round(plan.replay * len(new)))
     if not count:
         return _bare(new, opened)
@@ -176,9 +212,11 @@ def _mixed(
 
 
 def _bare(records: Dataset, opened: OpenedEncoder) -> Dataset:
-    """Return records with their id, content and label alone, the label as text."""
+    """Return records with their id, content and label alone, the label, if any, as text."""
     kept = ["id", *opened.modality.content.columns, "label"]
     found = records.select_columns([name for name in kept if name in records.column_names])
+    if "label" not in found.column_names:
+        return found
     labels = [None if label is None else str(label) for label in found["label"]]
     return found.remove_columns(["label"]).add_column("label", labels)
 
@@ -189,8 +227,10 @@ def _opened(run: RunFolder) -> OpenedEncoder:
     return OpenedEncoder(run.require_encoder())
 
 
-def _labeled(source: str, plan: UpdateConfig, opened: OpenedEncoder) -> Dataset:
-    """Read labeled records as a classifier does."""
+def _read(source: str, plan: UpdateConfig, run: RunFolder, opened: OpenedEncoder) -> Dataset:
+    """Read records as the run does: labeled ones as a classifier, else all."""
+    if not _has_labels(run):
+        return _bare(opened.read([source], plan, say), opened)
     settings = FinetuneConfig(
         run=plan.run, train=source, out="unused", columns=plan.columns, document=plan.document,
         encoding=plan.encoding,
@@ -205,15 +245,38 @@ def _learned(plan: UpdateConfig, versions: Versions, version: int) -> RunFolder:
 
     place = versions.place(version)
     found = RunFolder(place)
+    incumbent = RunFolder.open(plan.run)
+    learn = finetune if _has_labels(incumbent) else pretrain
     if found.begun and found.is_ours():
-        return finetune(out=str(place), resume=True)
-    settings = RunFolder.open(plan.run).plan(FinetuneConfig, resume=False)
+        return learn(out=str(place), resume=True)
+    if learn is pretrain:
+        return _pretrained(plan, versions, version, incumbent)
+    settings = incumbent.plan(FinetuneConfig, resume=False)
     given = settings.model_dump(exclude_unset=True)
     given = {name: value for name, value in given.items() if name not in _OWN}
     given |= {"budget": plan.budget, "seed": plan.seed, "names": "off"}
     records = saved(versions.file(version, "records") / "records")
     start = str(versions.place(versions.current))
     return finetune(start, train=records.remove_columns(["id"]), out=str(place), **given)
+
+
+def _pretrained(
+    plan: UpdateConfig, versions: Versions, version: int, incumbent: RunFolder
+) -> RunFolder:
+    """Go on with a pre-training, under the safeguards of what it knows."""
+    from headstart.data.store import saved
+
+    settings = incumbent.plan(PretrainConfig, resume=False)
+    given = settings.model_dump(exclude_unset=True)
+    given = {name: value for name, value in given.items() if name not in _OWN_PRETRAINED}
+    given["budget"] = settings.budget if plan.budget == "auto" else plan.budget
+    if plan.anchor is not None:
+        guards = {**given.get("safeguard_options", {}), "anchor": plan.anchor}
+        given["safeguard_options"] = guards
+    given |= {"seed": plan.seed, "start": "none", "modality": _opened(incumbent).modality.name}
+    records = saved(versions.file(version, "records") / "records").remove_columns(["id"])
+    encoder = str(versions.place(versions.current))
+    return pretrain(records, encoder=encoder, out=str(versions.place(version)), **given)
 
 
 def _judged(
@@ -230,6 +293,7 @@ def _judged(
     """
     from headstart.data.store import saved
     from headstart.deployment.updating.gate import FEWEST, Verdict, compared, right
+    from headstart.deployment.updating.views import matched
 
     opened = _opened(incumbent)
     old = _held_out(plan, versions, version, incumbent, opened)
@@ -240,9 +304,10 @@ def _judged(
                 f"{len(records)} {name} records are held out, and {FEWEST} are needed to judge; "
                 f"{'name some with --held-out' if name == 'earlier' else 'give more with --new'}."
             )
+    measure = right if _has_labels(incumbent) else partial(matched, seed=plan.seed)
     with working("judging", console(), say):
         scores = [
-            compared(right(incumbent, each), right(candidate, each), plan.seed)
+            compared(measure(incumbent, each), measure(candidate, each), plan.seed)
             for each in (old, new)
         ]
     return Verdict(*scores)
@@ -263,7 +328,7 @@ def _held_out(
     parts = []
     first = RunFolder.open(versions.place(1)).config()["options"]
     if plan.held_out is not None:
-        parts.append(_bare(_labeled(plan.held_out, plan, opened), opened))
+        parts.append(_bare(_read(plan.held_out, plan, incumbent, opened), opened))
     elif first.get("val"):
         settings = RunFolder.open(versions.place(1)).plan(FinetuneConfig, resume=False)
         parts.append(_bare(labeled_records(first["val"], settings, opened), opened))

@@ -149,11 +149,17 @@ def test_pictures_come_as_base64_or_as_an_upload_and_give_the_same(served) -> No
     status, packed = served.post("/v1/embeddings", model="pictures", input=texts)
     assert status == 200
     address = [f"data:image/png;base64,{text}" for text in texts]
-    assert served.post("/v1/embeddings", model="pictures", input=address)[1] == packed
+    as_address = served.post("/v1/embeddings", model="pictures", input=address)[1]
     body, kind = form(*pictures, model="pictures")
     status, _, content = served.raw("POST", "/v1/embeddings", body, content_type=kind)
     assert status == 200
-    assert json.loads(content) == packed
+    # Requests may be computed in one batch or in two, which differ in the last bits.
+    first, *others = (
+        np.array([row["embedding"] for row in each["data"]])
+        for each in (packed, as_address, json.loads(content))
+    )
+    for each in others:
+        np.testing.assert_allclose(each, first, rtol=1e-5)
 
 
 def test_what_a_run_cannot_do_is_one_sentence(served) -> None:

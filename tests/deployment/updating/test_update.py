@@ -10,12 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from datasets import Dataset
 from kills import Kills
 
 import headstart as hs
+from headstart.deployment.updating import gate, versions
+from headstart.deployment.updating.versions import Versions
+from headstart.deployment.updating.views import matched
 from headstart.errors import HeadstartError
 from headstart.run import RunFolder
+from headstart.stored import is_whole
+from headstart.verbs import updating
 
 FRUITS, TOOLS = ("apple", "pear", "plum", "fig"), ("saw", "axe", "drill", "file")
 OLD = {"fruit": FRUITS[:2], "tool": TOOLS[:2]}
@@ -109,6 +116,7 @@ def test_what_is_worse_on_earlier_records_is_refused(folder: Path) -> None:
         ({"new": "few.jsonl"}, "2 new records are held out, and 30 are needed"),
         ({"new": "old.jsonl", "held_out": "few.jsonl"}, "earlier records are held out"),
         ({"rollback": 2}, "no version 2"),
+        ({"new": "old.jsonl", "index": "qdrant:here"}, "is a store, which has no records"),
         ({"new": "none.jsonl"}, "none.jsonl"),
     ],
 )
@@ -150,9 +158,39 @@ def test_a_full_disk_loses_nothing_and_the_same_command_goes_on(
     assert [row["version"] for row in report.versions] == [1, 2]
 
 
-def test_a_pretraining_run_and_none_at_all_are_refused(folder: Path) -> None:
-    with pytest.raises(HeadstartError, match="is no finished fine-tuned run"):
-        hs.update(folder / "base", new=folder / "new.jsonl")
+def test_a_pretraining_learns_without_labels_and_is_judged_by_views(folder: Path) -> None:
+    place = folder / "words"
+    shutil.copytree(folder / "base", place)
+    with pytest.raises(HeadstartError, match=r"no earlier records that .* name some with held_out"):
+        hs.update(place, new=folder / "new.jsonl", budget="1steps")
+    report = hs.update(
+        place,
+        new=folder / "new.jsonl",
+        held_out=folder / "val.jsonl",
+        budget="1steps",
+        anchor=5.0,
+        discard=True,
+    )
+    (_, row) = report.versions
+    assert (row["old"]["records"], row["new"]["records"]) == (40, 40)
+    assert 0 < row["new"]["incumbent"] <= 1
+    assert row["anchor"] == 5.0
+    assert row["taken"] == (report.current == 2)
+
+
+def test_the_views_of_a_record_find_each_other(folder: Path) -> None:
+    run = RunFolder.open(folder / "base")
+    different = Dataset.from_dict(
+        {"id": list("abc"), "text": ["apple apple", "saw saw", "drill drill"]}
+    )
+    assert matched(run, different, 0).tolist() == [1, 1, 1]
+    same = Dataset.from_dict({"id": list("ab"), "text": ["fig fig", "fig fig"]})
+    assert matched(run, same, 0).tolist() == [1, 0]  # of two that are alike, one is taken
+
+
+def test_what_cannot_be_gone_on_with_is_one_sentence(folder: Path) -> None:
+    with pytest.raises(HeadstartError, match="this run has a head; leave it out"):
+        hs.update(tuned(folder, "anchored"), new=folder / "new.jsonl", anchor=1.0)
     with pytest.raises(HeadstartError, match="there is no run at"):
         hs.update(folder / "nothing", new=folder / "new.jsonl")
     assert not (folder / "nothing.versions").exists()
@@ -162,6 +200,68 @@ def test_a_pretraining_run_and_none_at_all_are_refused(folder: Path) -> None:
 def kills() -> Iterator[Kills]:
     with Kills() as found:
         yield found
+
+
+class Stop(BaseException):
+    """What ends an update at a step, as a signal would."""
+
+
+#: What an update consists of: where it is called, its name, and which call of it is meant.
+STEPS: dict[str, tuple[Any, str, int]] = {
+    "new records are read": (updating, "_read", 1),
+    "a replay is drawn": (updating, "_mixed", 1),
+    "records are stored": (Dataset, "save_to_disk", 2),
+    "the plan is written": (Versions, "note", 1),
+    "the candidate has learned": (updating, "_learned", 1),
+    "both are judged": (updating, "_judged", 1),
+    "the index is completed": (updating, "_index", 1),
+    "the decision is written": (Versions, "note", 2),
+    "the pointer is replaced": (Versions, "_point_to", 1),
+    "the records are deleted": (versions, "delete", 5),
+}
+
+
+def test_stopped_after_each_step_nothing_is_lost_and_the_same_command_ends_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training and scores are stubs here: that they go on after a kill is shown elsewhere."""
+    place = folder / "stopped"
+
+    def learned(*_: Any, out: str, **__: Any) -> RunFolder:
+        shutil.rmtree(out, ignore_errors=True)
+        return RunFolder(shutil.copytree(folder / "tuned", out))
+
+    def right(run: RunFolder, records: Dataset) -> np.ndarray:
+        return np.full(len(records), float(run.folder.resolve().name == "2"))
+
+    def stopped_after(home: Any, name: str, call: int) -> Any:
+        real, calls = getattr(home, name), [0]
+
+        def stopping(*given: Any, **options: Any) -> Any:
+            found = real(*given, **options)
+            calls[0] += 1
+            if calls[0] == call:
+                raise Stop
+            return found
+
+        return stopping
+
+    monkeypatch.setattr(updating, "finetune", learned)
+    monkeypatch.setattr(gate, "right", right)
+    for home, name, call in STEPS.values():
+        tuned(folder, place.name)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(home, name, stopped_after(home, name, call))
+            with pytest.raises(Stop):
+                hs.update(place, new=folder / "new.jsonl", quiet=True)
+        assert RunFolder.open(place).finished
+        assert is_whole(RunFolder.open(place).require_encoder())
+        report = hs.update(place, new=folder / "new.jsonl", quiet=True)
+        assert [row["version"] for row in report.versions] == [1, 2], name
+        assert (report.current, Versions(place).pending()) == (2, None)
+        assert is_whole(Versions(place).place(1) / "encoder")
+        place.unlink()
+        shutil.rmtree(Versions(place).folder)
 
 
 def test_killed_at_many_steps_the_run_is_there_and_the_same_command_ends_the_update(
@@ -177,7 +277,7 @@ def test_killed_at_many_steps_the_run_is_there_and_the_same_command_ends_the_upd
     status, changes = update(folder / "whole")
     assert status == 0
     wanted = hs.update(whole, history=True)
-    for moment in (0.4, 0.9, 0.98, 1.0):
+    for moment in (0.4, 0.98):  # in its training, and in its decision
         place = folder / f"killed-{moment}"
         tuned(folder, place.name)
         assert update(place, {"change": max(1, int(moment * changes))})[0] == -9

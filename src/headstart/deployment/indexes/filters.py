@@ -26,8 +26,6 @@ from headstart.errors import HeadstartError, did_you_mean, shown
 
 #: From the name of a column to its values, None where a row has none; None for no such column.
 Column = Callable[[str], "Sequence[object] | None"]
-#: From columns and the number of rows to the rows (N,) that meet it.
-Condition = Callable[[Column, int], np.ndarray]
 
 _TOKEN = re.compile(
     r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[()]|,|[<>!]?=|[<>]|[^\s()<>!=,"']+)"""
@@ -43,6 +41,52 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 _WORDS = {"and", "or", "not", "in"}
 #: Most conditions within each other.
 _DEEPEST = 50
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A column, a sign and a value; ``in`` is several with ``=``."""
+
+    column: str
+    sign: str
+    value: str
+
+    def rows(self, column: Column, count: int) -> np.ndarray:
+        """Return which of ``count`` rows (N,) meet it."""
+        return _compared(column(self.column), self.sign, self.value, count)
+
+    @property
+    def number(self) -> float | None:
+        """The value as a number, if it is one."""
+        return number_of(self.value)
+
+
+@dataclass(frozen=True)
+class Several:
+    """Conditions that must all be met, or one of them."""
+
+    every: bool
+    parts: tuple[Condition, ...]
+
+    def rows(self, column: Column, count: int) -> np.ndarray:
+        """Return which of ``count`` rows (N,) meet it."""
+        join = np.logical_and if self.every else np.logical_or
+        found: np.ndarray = join.reduce([part.rows(column, count) for part in self.parts])
+        return found
+
+
+@dataclass(frozen=True)
+class Negation:
+    """A condition that must not be met."""
+
+    part: Condition
+
+    def rows(self, column: Column, count: int) -> np.ndarray:
+        """Return which of ``count`` rows (N,) meet it."""
+        return ~self.part.rows(column, count)
+
+
+Condition = Comparison | Several | Negation
 
 
 @dataclass(frozen=True)
@@ -77,7 +121,7 @@ class Filter:
 
     def rows(self, column: Column, count: int) -> np.ndarray:
         """Return which of ``count`` rows meet the condition."""
-        return self.condition(column, count)
+        return self.condition.rows(column, count)
 
     def check(self, known: Sequence[str]) -> None:
         """Refuse a column that is not there.
@@ -118,19 +162,17 @@ class _Reading:
         )
 
     def either(self) -> Condition:
-        return self._several("or", self.all, np.logical_or)
+        return self._several("or", self.all)
 
     def all(self) -> Condition:
-        return self._several("and", self.one, np.logical_and)
+        return self._several("and", self.one)
 
-    def _several(self, word: str, part: Callable[[], Condition], join: np.ufunc) -> Condition:
+    def _several(self, word: str, part: Callable[[], Condition]) -> Condition:
         parts = [part()]
         while self.token is not None and self.token.casefold() == word:
             self.take()
             parts.append(part())
-        if len(parts) == 1:
-            return parts[0]
-        return lambda column, count: join.reduce([each(column, count) for each in parts])
+        return parts[0] if len(parts) == 1 else Several(word == "and", tuple(parts))
 
     def one(self) -> Condition:
         self._depth += 1
@@ -139,8 +181,7 @@ class _Reading:
         try:
             if self.token is not None and self.token.casefold() == "not":
                 self.take()
-                inner = self.one()
-                return lambda column, count: ~inner(column, count)
+                return Negation(self.one())
             if self.token == "(":
                 self.take()
                 found = self.either()
@@ -162,14 +203,11 @@ class _Reading:
                 self.take()
                 values.append(self._value("a value"))
             self._expect(")")
-            return lambda column, count: np.logical_or.reduce(
-                [_compared(column(name), "=", value, count) for value in values]
-            )
+            return Several(False, tuple(Comparison(name, "=", value) for value in values))
         if token not in _COMPARE:
             raise self.refused("a comparison (=, !=, <, <=, >, >= or in)")
         sign = self.take()
-        value = self._value("a value")
-        return lambda column, count: _compared(column(name), sign, value, count)
+        return Comparison(name, sign, self._value("a value"))
 
     def _value(self, what: str) -> str:
         token = self.token
@@ -203,24 +241,26 @@ def _compared(values: Sequence[object] | None, sign: str, value: str, count: int
     """Return which rows have a value that compares to ``value`` so."""
     if values is None:
         return np.zeros(count, dtype=bool)
-    number, found = _number(value), np.zeros(count, dtype=bool)
+    number, found = number_of(value), np.zeros(count, dtype=bool)
     compare = _COMPARE[sign]
     for index, each in enumerate(values):
         if each is None:
             continue
-        own = None if number is None else _number(each)
+        own = None if number is None else number_of(each)
         if number is not None and own is not None:
             found[index] = bool(compare(own, number))
         else:
-            found[index] = bool(compare(_written(each), value))
+            found[index] = bool(compare(written(each), value))
     return found
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
+    """Return a value of a column as the text that it is compared as."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _number(value: object) -> float | None:
+def number_of(value: object) -> float | None:
+    """Return a value as the number that it is compared as; None for other text and for truths."""
     if isinstance(value, bool):
         return None
     try:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.batch import Progress
+    from headstart.deployment.stores import Address
     from headstart.encoders.opening import OpenedEncoder
 
 Say = Callable[[str], None]
@@ -38,13 +39,13 @@ class IndexReport(Result):
     """What a change of an index did.
 
     Attributes:
-        folder: of the index.
+        folder: of the index, or where a store has it.
         records: that it holds now.
         added, replaced, deleted: records that changed.
         recall: share of the true nearest ten that a search finds; None where it is exact.
     """
 
-    folder: Path
+    folder: Path | Address
     records: int
     added: int
     replaced: int
@@ -113,14 +114,14 @@ def change_index(
     own = Vectors(
         digest_of_weights(opened.encoder, opened.processor), opened.length, opened.encoder.width
     )
-    records, table = _records(plan, opened, say)
-    writer = _embedding(opened, plan.batch_size, progress)
+    records, table = read_records(plan, opened, say)
+    writer = embedding(opened, plan.batch_size, progress)
     with changing(out, name) as change:
         if plan.overwrite and not (plan.add or plan.upsert or plan.delete is not None):
             change.empty()
         elif change.state.vectors:
             _check_encoder(change, own, plan, opened)
-        deleted = change.delete(_ids(plan)) if plan.delete is not None else 0
+        deleted = change.delete(ids_to_delete(plan)) if plan.delete is not None else 0
         if plan.upsert and change.state.segments:
             change.complete(own, writer)
         replaced = 0
@@ -134,8 +135,7 @@ def change_index(
         if own != change.state.of(own.weights, own.length):
             change.use(own)
             change.commit()
-        if deleted < len(_ids(plan)):
-            say(f"{len(_ids(plan)) - deleted:,} of the ids to delete were not in the index.")
+        say_missing(len(ids_to_delete(plan)) - deleted, say)
         added = 0 if records is None else len(records) - replaced
         state = change.state
     lists = own.lists
@@ -158,7 +158,7 @@ def complete_index(out: Path, opened: OpenedEncoder, progress: Progress | None =
         known = change.state.of(own.weights, own.length)
         if known is None or change.store.missing(known):
             change.keep(change.state.vectors[-1:])  # the latest, to go back to
-            change.complete(own, _embedding(opened, 32, progress))
+            change.complete(own, embedding(opened, 32, progress))
             change.commit()
 
 
@@ -207,7 +207,13 @@ def _check_encoder(change: Change, own: Vectors, plan: IndexConfig, opened: Open
         )
 
 
-def _records(
+def say_missing(count: int, say: Say) -> None:
+    """Say how many ids there were none of to delete."""
+    if count:
+        say(f"{count:,} of the ids to delete were not in the index.")
+
+
+def read_records(
     plan: IndexConfig, opened: OpenedEncoder, say: Say
 ) -> tuple[Dataset | None, pa.Table | None]:
     """Read the inputs, and the columns of their sources."""
@@ -252,7 +258,7 @@ def _named(table: pa.Table, column: str) -> pa.Table:
     return table.set_column(table.column_names.index(ID), ID, ids)
 
 
-def _ids(plan: IndexConfig) -> list[str]:
+def ids_to_delete(plan: IndexConfig) -> list[str]:
     """Return the ids to delete, one in each line of a file."""
     if plan.delete is None:
         return []
@@ -260,9 +266,11 @@ def _ids(plan: IndexConfig) -> list[str]:
     return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 
-def _embedding(
+def embedding(
     opened: OpenedEncoder, batch_size: int, progress: Progress | None
 ) -> Callable[[Dataset, Path], object]:
+    """Return what writes the vectors of records to a .npy file."""
+
     def write(records: Dataset, out: Path) -> object:
         return embed(
             opened.encoder,

@@ -163,14 +163,11 @@ class Change:
             HeadstartError: an id is there twice, or already and ``replaces`` is not set.
         """
         ids = table["id"].to_pylist()
-        self._refuse_twice(ids)
+        refuse_twice(ids)
         known = self.store.rows_of(ids)
         if known and not replaces:
             names = [self.store.segments[n].ids[row].as_py() for n, row in known[:3]]
-            raise HeadstartError(
-                f"{len(known):,} of the ids are in the index already, such as {several(names)}; "
-                "replace these records with --upsert."
-            )
+            raise known_already(len(known), names)
         number = 1 + max((n for n, _ in self.state.segments), default=0)
         number = max(number, self.state.version + 1)
         write_segment(self.store.folder / SEGMENTS / f"{number:06d}", records, table)
@@ -283,16 +280,6 @@ class Change:
         others = [each for each in self.state.vectors if (each.weights, each.length) != key]
         self.state = replace(self.state, vectors=(*others, own))
 
-    def _refuse_twice(self, ids: Sequence[str]) -> None:
-        if len(set(ids)) == len(ids):
-            return
-        seen: set[str] = set()
-        twice = next(name for name in ids if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise HeadstartError(
-            f"two of the records have the id {twice!r}; give each its own, or name another column "
-            "with --id-column."
-        )
-
 
 @contextmanager
 def changing(folder: Path, modality: str) -> Iterator[Change]:
@@ -325,6 +312,30 @@ def changing(folder: Path, modality: str) -> Iterator[Change]:
             _clean(folder, change.store.state)
         finally:
             lock.release()
+
+
+def refuse_twice(ids: Sequence[str]) -> None:
+    """Refuse records of which two have one id.
+
+    Raises:
+        HeadstartError: it names the id.
+    """
+    if len(set(ids)) == len(ids):
+        return
+    seen: set[str] = set()
+    twice = next(name for name in ids if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+    raise HeadstartError(
+        f"two of the records have the id {twice!r}; give each its own, or name another column "
+        "with --id-column."
+    )
+
+
+def known_already(count: int, names: Sequence[str]) -> HeadstartError:
+    """Return the error of ids that are to be added and are there, of which some are named."""
+    return HeadstartError(
+        f"{count:,} of the ids are in the index already, such as {several(names)}; "
+        "replace these records with --upsert."
+    )
 
 
 def is_index(folder: Path) -> bool:

@@ -53,7 +53,9 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _of_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = {404: _NOT_FOUND, 405: _NOT_ALLOWED}.get(error.status_code, f"{error.detail}.")
-    return Refusal(error.status_code, message, "http").response()
+    answer = Refusal(error.status_code, message, "http").response()
+    answer.headers.update(error.headers or {})  # such as the methods that a route does take
+    return answer
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -84,9 +84,15 @@ class Served:
             raise Refusal(422, self.missing[ability], f"no_{ability}", "model")
         return self.lanes[ability]
 
-    def asked(self, history: list[str], **options: Any) -> RecommendConfig:
-        """Return the options of ``recommend`` for a client's items; none of them names a file."""
-        return RecommendConfig(run=self.folder, history=history, quiet=True, **options)
+    def asked(self, history: list[str], user: str | None, **options: Any) -> RecommendConfig:
+        """Return the options of ``recommend`` for a client; none of them names a file.
+
+        Raises:
+            Refusal: the name of the user is empty.
+        """
+        if user is not None and not user.strip():
+            raise Refusal(422, "'user' must not be empty.", "invalid_value", "user")
+        return RecommendConfig(run=self.folder, history=history, user=user, quiet=True, **options)
 
     def public(self, message: str) -> str:
         """Return a message for clients: without where the run lies."""
@@ -162,7 +168,7 @@ def _search(found: Served, run: RunFolder | None, config: ServeConfig, say: Say)
         from headstart.deployment.index_sources import open_index
 
         asked = SearchConfig(run=found.folder, query="-", index=config.index)
-        index = open_index(Path(config.index), opened, asked, say)
+        index = open_index(config.index, opened, asked, say)
     elif run is not None and RunFolder(store_of(run.folder)).indexes.is_dir():
         from headstart.deployment import search as searching
 

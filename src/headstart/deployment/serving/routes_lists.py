@@ -44,20 +44,24 @@ def routes(service: Service) -> APIRouter:
 
     @router.post("/recommend", openapi_extra=described(Recommend))
     async def recommend(request: Request) -> Response:
-        """Return the best items for whoever has this history."""
+        """Return the best items for whoever has this history, or for a user of the run."""
         asked, _ = await bodies.read(request, Recommend, service.limits)
+        if bool(asked.history) == (asked.user is not None):
+            raise Refusal(422, "give one of 'history' and 'user'.", "invalid_value", "history")
         served = service.models.get(asked.model)
         served.lane("recommend")
         ranks = served.recommend
         assert ranks is not None
         plan = served.asked(
             [str(item) for item in asked.history],
+            None if asked.user is None else str(asked.user),
             count=asked.count,
             seen=asked.seen,
             reasons=asked.reasons,
             diversity=asked.diversity,
         )
-        (found,) = await service.compute(served, "recommend", [lambda: ranks(plan)], "history")
+        param = "history" if asked.user is None else "user"
+        (found,) = await service.compute(served, "recommend", [lambda: ranks(plan)], param)
         rows = [{name: row[name] for name in row if name != "user"} for row in found.rows]
         return answer({"model": served.name, "recommendations": rows, "notes": found.notes})
 

@@ -54,7 +54,7 @@ def routes(service: Service) -> APIRouter:
         finally:
             at_work[0] -= 1
 
-    @router.post("/generate", openapi_extra=described(Generate))
+    @router.post("/generate", openapi_extra=described(Generate, "text/event-stream"))
     async def generate(request: Request) -> Response:
         """Continue a prompt, as server-sent events or as a whole."""
         asked, _ = await bodies.read(request, Generate, service.limits)

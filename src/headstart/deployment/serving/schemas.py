@@ -81,10 +81,13 @@ class Search(Body):
 
 
 class Recommend(Body):
-    """What comes next after the items of a history."""
+    """What comes next after the items of a history, or of a user whom the run knows."""
 
     history: list[StrictStr | StrictInt] = Field(
-        min_length=1, max_length=10_000, description="Items, the latest one last."
+        default_factory=list, max_length=10_000, description="Items, the latest one last."
+    )
+    user: StrictStr | StrictInt | None = Field(
+        None, description="A user of the run's own sources, instead of a history."
     )
     count: int = Field(10, ge=1, le=COUNT, description="Number of items.")
     seen: Literal["auto", "remove", "keep"] = Field(
@@ -107,15 +110,49 @@ class Generate(Body):
     stream: bool = Field(True, description="Send each piece as an event as soon as it is written.")
 
 
-def described(model: type[Body]) -> dict[str, Any]:
-    """Return the description of a body for OpenAPI; one with records may also be an upload."""
+#: A refusal, as :class:`headstart.deployment.serving.errors.Refusal` writes it.
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": "string"},
+            },
+        }
+    },
+}
+#: What routes answer beside what they are for.
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "Refused, in one sentence; `code` is the limit or what is wrong.",
+        "content": {"application/json": {"schema": _ERROR}},
+    }
+}
+
+
+def described(model: type[Body], *also: str) -> dict[str, Any]:
+    """Return the description of a body for OpenAPI; one with records may also be an upload.
+
+    Args:
+        also: types of content that are answered beside JSON.
+    """
     schema = model.model_json_schema()
     content: dict[str, Any] = {"application/json": {"schema": schema}}
     if model.records is not None:
         fields = {
-            name: field for name, field in schema["properties"].items() if name != model.records
+            name: _of_form(field)
+            for name, field in schema["properties"].items()
+            if name != model.records
         }
-        file = TypeAdapter(Annotated[list[bytes], Field(min_length=1)]).json_schema()
+        most = None if _takes_list(schema, model.records) else 1
+        files = Annotated[list[bytes], Field(min_length=1, max_length=most)]
+        file = TypeAdapter(files).json_schema()
         needed = [name for name in schema.get("required", []) if name != model.records]
         content["multipart/form-data"] = {
             "schema": {
@@ -124,4 +161,21 @@ def described(model: type[Body]) -> dict[str, Any]:
                 "required": ["file", *needed],
             }
         }
-    return {"requestBody": {"required": True, "content": content}}
+    answers: dict[str, Any] = {"200": {"content": {kind: {} for kind in also}}} if also else {}
+    body = {"required": True, "content": content}
+    return {"requestBody": body, "responses": {**answers, **RESPONSES}}
+
+
+def _of_form(field: dict[str, Any]) -> dict[str, Any]:
+    """Return the description of a field as a form has it, where nothing stands for null."""
+    kinds = [kind for kind in field.get("anyOf", ()) if kind.get("type") != "null"]
+    others = {name: value for name, value in field.items() if name not in ("anyOf", "default")}
+    if not kinds:
+        return field
+    return {**others, **kinds[0]} if len(kinds) == 1 else {**others, "anyOf": kinds}
+
+
+def _takes_list(schema: dict[str, Any], name: str) -> bool:
+    """Return whether a field may be a list."""
+    field = schema["properties"][name]
+    return any(kind.get("type") == "array" for kind in (field, *field.get("anyOf", ())))

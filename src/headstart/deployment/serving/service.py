@@ -15,7 +15,7 @@ from headstart.deployment.serving.metrics import Metrics
 from headstart.deployment.serving.models import Models, Served
 from headstart.deployment.serving.queue import Queue
 from headstart.deployment.serving.work import Vector
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, UnknownNameError
 
 
 @dataclass
@@ -38,6 +38,10 @@ class Service:
             return await self.queue.submit(lane, items)
         except BadRecord as error:
             raise error.refusal(param) from None
+        except UnknownNameError:  # whose message may hint at the names of others
+            raise Refusal(
+                422, f"{served.name!r} does not know this {param!r}.", "unknown", param
+            ) from None
         except HeadstartError as error:
             message = served.public(str(error))
             raise Refusal(422, message, "invalid_value", param) from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from headstart.data.audit import Audit, set_aside
 from headstart.data.store import stream
-from headstart.errors import HeadstartError, nearest
+from headstart.errors import HeadstartError, UnknownNameError, nearest
 from headstart.modalities.interactions.content import USER_NAMES, names_in
 from headstart.modalities.interactions.ids import likely, name_of
 from headstart.modalities.interactions.processor import ItemProcessor
@@ -158,7 +158,7 @@ def _known(
     if latest:
         notes.append(f"{listed(latest, 'session')} the latest of each user.")
     if not rows:
-        raise HeadstartError(
+        raise UnknownNameError(
             f"no user {unknown[0]!r} is in the sources of the run; name the items of a new one "
             f"with --history ITEMS{meant(unknown, names)}"
         )

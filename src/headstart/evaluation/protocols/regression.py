@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse
 
 from headstart.config import EvaluateConfig
 from headstart.data.groups import groups_of
@@ -208,7 +208,9 @@ def score(
         return np.stack(parts, axis=1)
 
     def spearman(truth: np.ndarray, row: np.ndarray) -> float:
-        return float(stats.spearmanr(truth, row).statistic) if len(np.unique(row)) > 1 else 0.0
+        from scipy.stats import spearmanr
+
+        return float(spearmanr(truth, row).statistic) if len(np.unique(row)) > 1 else 0.0
 
     functions = {"R2": r2_score, "Spearman": spearman, "MAE": mean_absolute_error}
     bounds = {"R2": (-np.inf, 1.0), "Spearman": (-1.0, 1.0), "MAE": (0.0, np.inf)}

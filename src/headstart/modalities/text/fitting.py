@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from tokenizers import normalizers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from headstart.errors import HeadstartError, refused
 from headstart.modalities.text.companion_texts import COMPANIONS
 from headstart.modalities.text.processor import CHUNK, TextProcessor
 from headstart.modalities.text.scripts import is_chinese, is_unspaced
 from headstart.modalities.text.sentences import sentence_flags
+from headstart.modalities.text.stored_tokenizer import TOKENIZER, StoredTokenizer
 from headstart.modalities.text.tokenizers import CHARACTERS, fit_tokenizer, sample
 from headstart.modalities.text.words import jieba_word_starts, require_jieba
 from headstart.modalities.tokens.token_file import Document, write_token_file
@@ -25,6 +25,7 @@ from headstart.modalities.tokens.tokenizer_defaults import TokenizerDefaults
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from transformers import PreTrainedTokenizerFast
 
     from headstart.modalities.text.options import TokenizerOptions
 
@@ -60,7 +61,7 @@ def reopen_processor(
     start: str | Path, records: Dataset, options: TokenizerOptions, length: int, whole_words: bool
 ) -> TextProcessor:
     """Reopen the tokenizer of an encoder whose training continues."""
-    tokenizer = load_processor(start).tokenizer
+    tokenizer = _opened(start)
     # For other libraries, which truncate at it.
     tokenizer.model_max_length = length
     return _with_segmenter(tokenizer, records, options, whole_words)
@@ -72,8 +73,27 @@ def load_processor(folder: str | Path) -> TextProcessor:
     Raises:
         HeadstartError: there is none that can be read.
     """
-    hint = "give the folder of an encoder that was saved with its tokenizer"
-    what = f"no tokenizer can be read from {folder}"
+    tokenizer = None
+    # What a folder of another library does with texts, Transformers alone knows.
+    if (Path(folder) / "headstart.json").is_file():
+        with refused(f"no tokenizer can be read from {folder}", _WHOLE, Exception):
+            tokenizer = StoredTokenizer.open(Path(folder))
+    processor = TextProcessor(_opened(folder) if tokenizer is None else tokenizer)
+    stored = Path(folder) / "counts.npy"
+    if stored.is_file():
+        counts = np.load(stored, allow_pickle=False)
+        processor.vocabulary = replace(processor.vocabulary, counts=counts)
+    return processor
+
+
+_WHOLE = "give the folder of an encoder that was saved with its tokenizer"
+
+
+def _opened(folder: str | Path) -> PreTrainedTokenizerFast:
+    """Open the tokenizer of an encoder folder or a hub name, as Transformers does."""
+    from transformers import AutoTokenizer
+
+    hint, what = _WHOLE, f"no tokenizer can be read from {folder}"
     if not Path(folder).exists():
         what = f"there is no folder {folder}, and no encoder of that name can be fetched"
         hint = "check the path, or give a run or the folder of an encoder"
@@ -81,19 +101,14 @@ def load_processor(folder: str | Path) -> TextProcessor:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     # Without its vocabulary a tokenizer is built all the same, and every word is unknown to it. One
     # that was fitted to texts in which no word comes twice is whole, and lists them in its file.
-    whole = (Path(folder) / "tokenizer.json").is_file()
+    whole = (Path(folder) / TOKENIZER).is_file()
     if not whole and len(tokenizer) <= len(tokenizer.all_special_ids):
         raise HeadstartError(
             f"no tokenizer can be read from {folder}: it has no tokens but special ones, as if its "
             "vocabulary was not copied; copy or fetch the folder again."
         )
     _as_sentence_transformers(tokenizer, Path(folder))
-    processor = TextProcessor(tokenizer)
-    stored = Path(folder) / "counts.npy"
-    if stored.is_file():
-        counts = np.load(stored, allow_pickle=False)
-        processor.vocabulary = replace(processor.vocabulary, counts=counts)
-    return processor
+    return tokenizer
 
 
 def _as_sentence_transformers(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from headstart.data.audit import Audit
 from headstart.modalities import Defaults, Modality, Package, Preview, Request
+from headstart.modalities.text import AXES
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.corruptions import CORRUPTIONS
 from headstart.modalities.text.defaults import text_defaults
@@ -110,11 +111,12 @@ class TextModality(Modality):
 
     def load(self, folder: str | Path) -> TextProcessor | TopicProcessor:
         """Reopen the tokenizer of an encoder folder or a hub name, or the axes of an LSA."""
-        from headstart.modalities.text.fitting import load_processor
-        from headstart.modalities.text.topic_vectors import AXES, TopicProcessor
-
         if (Path(folder) / AXES).is_file():
+            from headstart.modalities.text.topic_vectors import TopicProcessor
+
             return TopicProcessor.load(Path(folder))
+        from headstart.modalities.text.fitting import load_processor
+
         return load_processor(folder)
 
     def prepare(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from transformers import PreTrainedTokenizerFast
 
 from headstart.batch import Batch, Rows
 from headstart.data.store import stream
@@ -26,9 +25,11 @@ from headstart.seeding import numbers
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from transformers import PreTrainedTokenizerFast
 
     from headstart.modalities import Processor
     from headstart.modalities.portable import Portable
+    from headstart.modalities.text.stored_tokenizer import StoredTokenizer
     from headstart.modalities.text.synonyms import Synonyms
     from headstart.modalities.text.units import TextUnits
 
@@ -44,7 +45,9 @@ class TextProcessor(TokenProcessor):
     content = TEXT
     gives = "input_ids"
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, segmenter: str = "none") -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast | StoredTokenizer, segmenter: str = "none"
+    ) -> None:
         self.tokenizer = tokenizer
         self.segmenter = segmenter
         if tokenizer.pad_token_id is None:
@@ -239,13 +242,15 @@ class TextProcessor(TokenProcessor):
             np.save(folder / "counts.npy", self.vocabulary.counts)
 
 
-def vocabulary_of(tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
+def vocabulary_of(tokenizer: PreTrainedTokenizerFast | StoredTokenizer) -> Vocabulary:
     """Return the vocabulary of a tokenizer; each token has a count of 1."""
     prefix, suffix = _wrapping(tokenizer)
     start, end = tokenizer.cls_token_id, tokenizer.sep_token_id
+    padding = tokenizer.pad_token_id
+    assert padding is not None  # a processor has seen to that
     return Vocabulary(
         size=len(tokenizer),
-        pad_id=int(tokenizer.pad_token_id),
+        pad_id=int(padding),
         special_ids=tuple(sorted(set(tokenizer.all_special_ids))),
         mask_id=tokenizer.mask_token_id,
         start_id=tokenizer.bos_token_id if start is None else start,
@@ -272,7 +277,7 @@ def as_text(processor: Processor) -> TextProcessor:
     return processor
 
 
-def _wrapping(tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
+def _wrapping(tokenizer: PreTrainedTokenizerFast | StoredTokenizer) -> tuple[int, int]:
     """Return the numbers of special tokens before and after a text."""
     bare = tokenizer.backend_tokenizer.encode("a", add_special_tokens=False).ids
     full = tokenizer.backend_tokenizer.encode("a", add_special_tokens=True).ids

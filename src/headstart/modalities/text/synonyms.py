@@ -7,15 +7,20 @@ can become another one, in the same case. Words of several tokens and stop words
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerFast
 
 from headstart.batch import Batch
 from headstart.errors import HeadstartError
 from headstart.modalities.text.edits import some
 from headstart.modalities.text.wordnet import synonyms, wordnet_folder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from headstart.modalities.text.stored_tokenizer import StoredTokenizer
 
 _MARKS = ("Ġ", "▁")
 
@@ -51,7 +56,9 @@ class Synonyms:
         return {"input_ids": torch.where(chosen, other, ids), "mask": batch["mask"]}
 
 
-def synonyms_of(tokenizer: PreTrainedTokenizerFast, starts: list[bool]) -> Synonyms:
+def synonyms_of(
+    tokenizer: PreTrainedTokenizerFast | StoredTokenizer, starts: list[bool]
+) -> Synonyms:
     """Look up the whole words of a vocabulary.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from itertools import count, takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenizers import (
     Regex,
@@ -17,11 +17,15 @@ from tokenizers import (
     processors,
     trainers,
 )
-from transformers import PreTrainedTokenizerFast
 
 from headstart.modalities.text.deterministic import fit_unigram, fit_wordpiece
 from headstart.modalities.text.scripts import MARKS, characters, unspaced
 from headstart.modalities.text.superwords import LEAST, byte_level, composing, fit_superwords
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from headstart.modalities.text.stored_tokenizer import StoredTokenizer
 
 PAD, UNKNOWN, MASK, CLS, SEP = "[PAD]", "[UNK]", "[MASK]", "[CLS]", "[SEP]"
 _UNSPACED = characters(unspaced())
@@ -72,6 +76,8 @@ def fit_tokenizer(
             the end of the vocabulary, in addition to ``vocab_size``, as in T5.
         least: lowest count of a phrase, for ``superword``.
     """
+    from transformers import PreTrainedTokenizerFast
+
     if kind == "superword":
         tokenizer = fit_superwords(texts, vocab_size, SPECIALS, lowercase=lowercase, least=least)
     else:
@@ -209,7 +215,7 @@ def sample(texts: Any, *, characters: int = 50_000_000) -> Iterator[str]:
         yield from texts[start : min(count, start + 1000 * stride) : stride]
 
 
-def word_start_table(tokenizer: PreTrainedTokenizerFast) -> list[bool]:
+def word_start_table(tokenizer: PreTrainedTokenizerFast | StoredTokenizer) -> list[bool]:
     """Return for each id whether the token begins a word, by the family's marker.
 
     Byte-level BPE and Unigram mark the beginning (``Ġ``, ``▁``), WordPiece the continuation
@@ -229,7 +235,7 @@ def word_start_table(tokenizer: PreTrainedTokenizerFast) -> list[bool]:
     return [True] * size
 
 
-def sentinel_ids(tokenizer: PreTrainedTokenizerFast) -> tuple[int, ...]:
+def sentinel_ids(tokenizer: PreTrainedTokenizerFast | StoredTokenizer) -> tuple[int, ...]:
     """Return the ids of ``<extra_id_0>``, ``<extra_id_1>``, ..., as many as there are."""
     vocabulary = tokenizer.get_vocab()
     names = takewhile(vocabulary.__contains__, map(SENTINEL.format, count()))

@@ -17,6 +17,7 @@ from headstart.batch import Batch
 from headstart.data.store import stream
 from headstart.files import write_json
 from headstart.modalities import VectorProcessor
+from headstart.modalities.text import AXES, WORDS
 from headstart.modalities.text.content import TEXT
 from headstart.modalities.text.lexicon import Lexicon, sample
 from headstart.modalities.text.ngrams import CharacterGrams, WordGrams
@@ -27,10 +28,9 @@ from headstart.stored import read_json
 if TYPE_CHECKING:
     from datasets import Dataset
 
+
     from headstart.modalities.portable import Portable
 
-#: Its files in an encoder folder.
-AXES, WORDS = "lsa.safetensors", "lsa.json"
 #: Maximum number of n-grams of words, and of characters: 300 axes of both take 36 MB.
 FEATURES = 30_000
 #: Maximum number of texts that they are fitted to, and of their letters.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from headstart.batch import Batch
+    from headstart.modalities.text.stored_tokenizer import StoredTokenizer
 
 #: A letter of a script without spaces, a word with apostrophes and hyphens, or a sign.
 _PIECE = r"<letter>|<run>(?:['\u2019-]<run>)*|\S<mark>*"
@@ -42,7 +43,7 @@ class Reading:
 class Reads(Protocol):
     """The part of a processor of texts that is used here."""
 
-    tokenizer: PreTrainedTokenizerFast
+    tokenizer: PreTrainedTokenizerFast | StoredTokenizer
     vocabulary: Vocabulary
 
     def encode(self, texts: list[str]) -> list[Any]:

@@ -289,6 +289,17 @@ class PatchEncoder(PixelEncoder):
         """
 
 
+class WaveformEncoder(Encoder):
+    """An encoder of recordings.
+
+    Attributes:
+        rate: samples a second of the waveforms that it reads.
+    """
+
+    reads = "waveform"
+    rate: int
+
+
 def blocks_of(encoder: Encoder) -> tuple[tuple[str, int], ...]:
     """Return the name and the width of each block of an encoder's pooled vectors (B,D), in order.
 

@@ -10,7 +10,14 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from headstart.encoders import ENCODERS, Encoder, EncoderKind, PixelEncoder, TokenEncoder
+from headstart.encoders import (
+    ENCODERS,
+    Encoder,
+    EncoderKind,
+    PixelEncoder,
+    TokenEncoder,
+    WaveformEncoder,
+)
 from headstart.errors import HeadstartError, refused
 from headstart.stored import opening
 
@@ -167,6 +174,12 @@ def _of_tokens(fits: Callable[[str | Path], bool], load: str) -> Format:
 #: What could not be trained from scratch, by its ``network``; a note in the folder has the length.
 OWN = {
     "joined": Format(lambda _: True, "", lambda _: LENGTH, _late("joined:JoinedEncoder.load")),
+    "speaker_lstm": Format(
+        lambda _: True,
+        WaveformEncoder.reads,
+        lambda _: LENGTH,
+        _late("speaker_lstm:SpeakerLSTM.load"),
+    ),
     "vectors": Format(
         lambda _: True, "vectors", lambda _: LENGTH, _late("vectors:VectorEncoder.load")
     ),

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.encoders import Encoder, EncoderKind, Features
+from headstart.encoders import EncoderKind, Features, WaveformEncoder
 from headstart.errors import HeadstartError, refused
 from headstart.files import write_json
 from headstart.modalities import Processor
@@ -61,7 +61,7 @@ class RealBatchNorm(nn.BatchNorm1d):
         return found.transpose(1, 2)
 
 
-class MelConv(Encoder):
+class MelConv(WaveformEncoder):
     """Convolutions over time of log-mel spectrograms; a record in a batch is as if alone.
 
     ``tokens`` are its last map, (B,T,C) with C the last of ``widths``; ``pooled`` (B,D) are the
@@ -72,7 +72,6 @@ class MelConv(Encoder):
         rate: samples a second of the waveforms that it reads.
     """
 
-    reads = "waveform"
     provides = frozenset({"frames"})
 
     def __init__(self, options: MelConvOptions, rate: int) -> None:

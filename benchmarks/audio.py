@@ -93,10 +93,15 @@ def embedded(folder: Path, records: Any, name: str) -> list[Features]:
     for title, each in ((f"{name} alone", first), ("untrained", untrained(first, 0))):
         rows = features(each, processor, records, length=opened.length)
         found.append(Features(title, rows, ("logistic regression", "auto")))
+    for title, each in list(parts.items())[1:]:
+        if each.reads == first.reads:  # a published one; simple features stand in the alternatives
+            reader = opened.processor.parts[title]
+            rows = features(each, reader.processor, records, length=reader.length)
+            found.append(Features(f"{title} alone", rows, ("logistic regression", "auto")))
     if encoder.joined:
         rows = features(encoder, opened.processor, records, length=opened.length)
         blocks = tuple((title, part.width) for title, part in parts.items())
-        found.insert(0, Features(name, rows, ("auto",), blocks))
+        found.insert(0, Features(name, rows, ("logistic regression", "auto"), blocks))
     return found
 
 
@@ -187,6 +192,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--run", type=Path, help="a run or encoder that is there already")
     parser.add_argument("--objectives", nargs="*", default=[])
+    parser.add_argument("--encoder", default="auto", help="of each of the objectives")
     parser.add_argument("--no-alternatives", action="store_true")
     chosen = parser.parse_args()
     announce("Spoken digits, ten labels each")
@@ -198,7 +204,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if chosen.objectives:
             for name in chosen.objectives:
-                run = pretrain(given, Path(folder) / name, chosen.budget, objective=name)
+                more = {"objective": name, "encoder": chosen.encoder, "start": "none"}
+                run = pretrain(given, Path(folder) / name, chosen.budget, **more)
                 contenders += embedded(run, records, name)
         else:
             run = chosen.run or pretrain(given, Path(folder) / "default", chosen.budget)

@@ -48,7 +48,8 @@ def test_the_pieces_must_be_long_enough_for_a_span() -> None:
 def test_recordings_that_are_too_short_are_told() -> None:
     lengths = torch.tensor([320, 480, 8000])
     told = short_recordings("hubert", network(), {"lengths": lengths})
-    assert told is not None and told.startswith("2 of 3 recordings")
+    assert told is not None
+    assert told.startswith("2 of 3 recordings")
     assert short_recordings("hubert", network(), {"lengths": lengths[2:]}) is None
 
 

@@ -82,7 +82,8 @@ def test_the_contrast_is_that_of_a_plain_loop() -> None:
         for number, t in enumerate(at):
             predicted = objective.predict(context[row, t])
             others = given["negatives"][row, t].tolist()
-            assert number not in others and set(others) <= set(range(len(at)))
+            assert number not in others
+            assert set(others) <= set(range(len(at)))
             terms = [F.cosine_similarity(predicted, quantised[number], dim=0) / 0.1]
             for other in others:
                 if codes[other] != codes[number]:
@@ -160,9 +161,9 @@ def test_units_are_of_cepstra_with_slopes_and_alike_wherever_they_are_fitted() -
     second.begin(Rows(40), 0)
     assert torch.equal(first.centres, second.centres)
     values, frames = cepstral_values(batch(WORDS, np.arange(2)), first.encoder)
-    assert values.shape[2] == 39 and values.shape[1] == int(frames.max())
+    assert values.shape[1:] == (int(frames.max()), 39)
     used = first.units((values[0] - first.mean) / first.spread).unique()
-    assert len(used) > 3
+    assert len(used) >= 3
 
 
 def test_of_few_frames_there_are_as_few_units() -> None:

@@ -225,9 +225,7 @@ class BestRQOptions(MaskedUnitsOptions):
     )
     codes: int = Field(8192, ge=2, le=65536, description="Entries of the random code book.")
     size: int = Field(16, ge=2, le=256, description="Width of the projection and the entries.")
-    noise: float = Field(
-        0.1, gt=0, description="Deviation of the noise in place of what is masked."
-    )
+    noise: float = Field(0.1, gt=0, description="Deviation of the noise at masked frames.")
 
 
 class BestRQ(MaskedUnits):
@@ -246,9 +244,8 @@ class BestRQ(MaskedUnits):
         self.predict = nn.Linear(encoder.channels, options.codes)
         self.projection: Tensor
         self.entries: Tensor
-        self.register_buffer(
-            "projection", nn.init.xavier_uniform_(torch.empty(width, options.size))
-        )
+        drawn = nn.init.xavier_uniform_(torch.empty(width, options.size))
+        self.register_buffer("projection", drawn)
         self.register_buffer("entries", F.normalize(torch.randn(options.codes, options.size)))
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:

@@ -80,6 +80,8 @@ OBJECTIVES = Registry(
         "wav2vec2": "headstart.objectives.wav2vec2:Wav2Vec2",
         "hubert": "headstart.objectives.frame_targets:HuBERT",
         "best_rq": "headstart.objectives.frame_targets:BestRQ",
+        "apc": "headstart.objectives.following_frames:APC",
+        "frame_cpc": "headstart.objectives.following_frames:FrameCPC",
         "autoencoder": "headstart.objectives.reconstruction:AutoEncoder",
         "denoising": "headstart.objectives.reconstruction:Denoising",
         "vae": "headstart.objectives.variational:VAE",

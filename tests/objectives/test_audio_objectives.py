@@ -13,6 +13,7 @@ from spoken import PROCESSOR, accuracy, batch, network, words
 from headstart.objectives import OBJECTIVES
 
 TWO_VIEWS = ("simclr", "moco", "byol", "simsiam", "barlow", "vicreg", "dino")
+FRAMES = ("masked_mel", "wav2vec2", "hubert", "best_rq", "apc", "frame_cpc")
 #: How much better a probe must be than on the untrained network, after how many steps.
 LEARNS = {"simclr": (40, 0.1)}
 
@@ -23,7 +24,7 @@ def build(name: str, **options):
     return kind(network(), PROCESSOR, kind.Options(**chosen))
 
 
-@pytest.mark.parametrize("name", [*TWO_VIEWS, "masked_mel"])
+@pytest.mark.parametrize("name", [*TWO_VIEWS, *FRAMES])
 def test_every_weight_that_learns_gets_a_gradient(name: str) -> None:
     objective = build(name)
     found = words(24, 0)[0]

@@ -15,6 +15,9 @@ from torch.nn import functional as F
 
 from headstart.encoders.conformer import Conformer, ConformerOptions
 from headstart.encoders.opening import create_encoder
+from headstart.errors import HeadstartError
+from headstart.modalities.audio.processor import AudioProcessor
+from headstart.modalities.audio.reading import Reading
 from headstart.modalities.spectra import log_mel
 from headstart.objectives import OBJECTIVES
 from headstart.objectives.frame_targets import cepstral_values
@@ -26,6 +29,7 @@ SIZES = {
     "hubert": {"clusters": 9, "output": 16},
     "best_rq": {"codes": 32, "size": 4},
 }
+FOLLOWING = {"apc": {"hidden": 12}, "frame_cpc": {"hidden": 12, "steps": 3, "targets": 8}}
 WORDS = words(6, 0)[0]
 
 
@@ -46,7 +50,7 @@ def build(name: str, encoder=None, **options):
     kind = OBJECTIVES[name]
     torch.manual_seed(1)
     chosen = encoder or network()
-    return kind(chosen, PROCESSOR, kind.Options(**SIZES[name], **options))
+    return kind(chosen, PROCESSOR, kind.Options(**{**SIZES, **FOLLOWING}[name], **options))
 
 
 def small_conformer() -> Conformer:
@@ -166,6 +170,26 @@ def test_units_are_of_cepstra_with_slopes_and_alike_wherever_they_are_fitted() -
     assert len(used) >= 3
 
 
+def test_a_second_iteration_clusters_a_block_of_the_first(tmp_path) -> None:
+    first = small_conformer().eval()
+    first.save(tmp_path)
+    objective = build("hubert", teacher=str(tmp_path), layer=1)
+    objective.begin(Rows(20), 0)
+    given = batch(WORDS, np.arange(2))
+    values, frames = objective.values(given)
+    assert values.shape == (2, int(frames.max()), 16)
+    with torch.no_grad():  # it has one block, which is the last
+        tokens = first(given).tokens
+    torch.testing.assert_close(values[0, : frames[0]], tokens[0, : frames[0]])
+    assert not [name for name, _ in objective.named_parameters() if "earlier" in name]
+    with pytest.raises(HeadstartError, match=r"hubert\.layer=2 is none of the blocks"):
+        build("hubert", teacher=str(tmp_path), layer=2)
+    other = network()
+    other.rate = 16000
+    with pytest.raises(HeadstartError, match="8,000 samples a second and the new one 16,000"):
+        build("hubert", other, teacher=str(tmp_path))
+
+
 def test_of_few_frames_there_are_as_few_units() -> None:
     objective = build("hubert", span=2)
 
@@ -177,6 +201,71 @@ def test_of_few_frames_there_are_as_few_units() -> None:
     kept = objective.centres.isfinite().all(1)
     assert 1 < int(kept.sum()) < 9
     assert objective.units(torch.randn(50, 39)).max() < int(kept.sum())
+
+
+def test_a_spectrogram_ahead_is_predicted_from_what_is_left_of_it() -> None:
+    objective = build("apc").eval()
+    given = objective.corrupt(batch(WORDS, np.arange(3)), generator(0))
+    vectors, frames = objective.encoder(given).tokens, objective.encoder.frames(given["lengths"])
+    mel = objective.encoder.mel(given)[0]
+    terms = []
+    for row in range(3):
+        seen, _ = objective.recurrent(vectors[row : row + 1, : frames[row]])
+        for t in range(int(frames[row]) - objective.ahead):
+            drawn = objective.predict(seen[0, t])
+            for part in range(2):
+                at = min(2 * (t + objective.ahead) + part, int(given["lengths"][row]) // 80 - 1)
+                terms.append((drawn[40 * part : 40 * part + 40] - mel[row, :, at]).abs())
+    expected = torch.cat(terms).mean()
+    same_gradients(objective(given)["loss"], expected, objective, at_least=6, atol=1e-5)
+
+
+def test_vectors_ahead_are_recognised_among_those_of_the_batch() -> None:
+    objective = build("frame_cpc").eval()
+    given = objective.corrupt(batch(WORDS, np.arange(3)), generator(0))
+    vectors, frames = objective.encoder(given).tokens, objective.encoder.frames(given["lengths"])
+    every = torch.cat([objective.target(vectors[row, : frames[row]]) for row in range(3)])
+    starts = [0, *frames.cumsum(0).tolist()]
+    losses = []
+    for step, predict in enumerate(objective.predict, objective.encoder.near + 1):
+        terms = []
+        for row in range(3):
+            seen, _ = objective.recurrent(vectors[row : row + 1, : frames[row]])
+            for t in range(int(frames[row]) - step):
+                scores = every @ predict(seen[0, t]) * 8**-0.5
+                terms.append(scores.logsumexp(0) - scores[starts[row] + t + step])
+        losses.append(torch.stack(terms).mean())
+    expected = torch.stack(losses).mean()
+    same_gradients(objective(given)["loss"], expected, objective, at_least=6, atol=1e-5)
+
+
+def test_a_vector_does_not_see_farther_than_it_says() -> None:
+    encoder = network().eval()
+    given = batch(WORDS, np.arange(1))
+    latents, frames = encoder.latents(given)
+    changed = latents.clone()
+    at = int(frames[0]) // 2
+    changed[:, at:] += 1.0
+    apart = encoder.contextualize(latents, frames) - encoder.contextualize(changed, frames)
+    first = int(apart.abs().sum(2)[0].gt(1e-6).nonzero()[0])
+    assert at - encoder.near <= first < at
+
+
+@pytest.mark.parametrize("name", list(FOLLOWING))
+def test_pieces_that_have_nothing_ahead_are_refused(name: str) -> None:
+    kind = OBJECTIVES[name]
+    with pytest.raises(HeadstartError, match=rf"{name} predicts what lies .* these pieces have 5"):
+        kind(network(), AudioProcessor(Reading(RATE), 10), kind.Options())
+
+
+@pytest.mark.parametrize("name", list(FOLLOWING))
+def test_padding_does_not_enter_what_follows(name: str) -> None:
+    objective = build(name).eval()
+    given = objective.corrupt(batch(WORDS, np.arange(3)), generator(0))
+    longer = {**given, "waveform": F.pad(given["waveform"], (0, 2000))}
+    same_gradients(objective(given)["loss"], objective(longer)["loss"], objective, 5, atol=1e-4)
+    short = batch([found[:400] for found in WORDS], np.arange(3))
+    objective(short)["loss"].backward()
 
 
 @pytest.mark.parametrize("name", list(SIZES))

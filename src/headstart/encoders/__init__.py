@@ -312,12 +312,15 @@ class FrameEncoder(WaveformEncoder):
         latent_width: C, the size of a frame that no other one has changed.
         frame_width: the size of the vectors between the steps.
         channels: D, the size of a frame's vector in context; ``width`` is that of a recording.
+        near: frames to each side that a vector in context sees, where it does not see all
+            (``near_frames``).
     """
 
     step: int
     latent_width: int
     frame_width: int
     channels: int
+    near: int
 
     @abstractmethod
     def frames(self, lengths: Tensor) -> Tensor:

@@ -12,6 +12,9 @@ from headstart.files import write_json
 PREPROCESSOR = "preprocessor_config.json"
 #: Samples a second of published networks, where their folder does not say.
 RATE = 16_000
+#: Equal parts of the time whose means are the vector: when something sounds is most of what a short
+#: recording says.
+CELLS = 8
 #: Networks on samples, all built as wav2vec 2.0 is, by their ``model_type``.
 WAVES = frozenset(
     {"wav2vec2", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat"}

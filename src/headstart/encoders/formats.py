@@ -197,7 +197,7 @@ FORMATS = [
         _late("audio_folders:reads_samples"),
         WaveformEncoder.reads,
         lambda _: LENGTH,
-        _late("wav2vec2:Wav2Vec2Encoder.load"),
+        _late("waveform_models:Wav2Vec2Encoder.load"),
     ),
     Format(
         _late("audio_folders:reads_spectrograms"),

@@ -81,10 +81,13 @@ class MelConv(FrameEncoder):
         self.options, self.rate = options, rate
         self.channels = options.widths[-1]
         self.width = options.cells * self.channels
+        halvings = min(options.halved, len(options.widths) - 1)
         #: Frames of the spectrogram that one vector stands for.
-        self.halvings = min(options.halved, len(options.widths) - 1)
-        self.stacked = 2**self.halvings
+        self.stacked = 2**halvings
         self.step = self.stacked * step_of(rate)
+        # What the convolutions see on one side, and the overlap of the spectrogram's frames.
+        apart = [2 ** min(max(n - 1, 0), halvings) for n in range(len(options.widths))]
+        self.near = -(-(options.kernel // 2 * sum(apart) + 1) // self.stacked)
         self.latent_width = self.frame_width = self.stacked * options.bands
         sizes = [options.bands, *options.widths]
         self.input = RealBatchNorm(options.bands)

@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from headstart.batch import Batch
 from headstart.encoders import Features, WaveformEncoder
-from headstart.encoders.wav2vec2 import CELLS
+from headstart.encoders.audio_folders import CELLS
 from headstart.errors import HeadstartError, refused
 from headstart.modalities.spectra import on_grid, real_frames
 from headstart.weights import load_strictly

@@ -20,6 +20,7 @@ from headstart.encoders import FrameEncoder
 from headstart.modalities import Processor
 from headstart.modalities.spectra import BANDS, cepstra, frames_of, log_mel, on_grid, slopes
 from headstart.objectives import Objective
+from headstart.objectives.earlier_frames import EarlierFrames
 from headstart.objectives.frame_masks import (
     in_frames,
     masked_spans,
@@ -164,13 +165,19 @@ def _mel(batch: Batch, rate: int) -> tuple[Tensor, Tensor]:
 class HuBERTOptions(MaskedUnitsOptions):
     """The paper's values for its first iteration (Hsu et al. 2021, section IV)."""
 
+    teacher: str = Field(
+        "", description="Folder of an earlier run whose frames are clustered in place of cepstra."
+    )
+    layer: int = Field(
+        0, ge=0, description="The block of the teacher whose frames they are, from 1; 0: the last."
+    )
     clusters: int = Field(100, ge=2, le=2000, description="Units, found by k-means.")
     output: int = Field(128, ge=8, description="Width in which frames and units are compared.")
     temperature: float = Field(0.1, gt=0, description="Divides the cosines.")
 
 
 class HuBERT(MaskedUnits):
-    """Predict the k-means cluster of masked frames' cepstra.
+    """Predict the k-means cluster of masked frames' cepstra, or of a layer of an earlier run.
 
     Scores are cosines of the projected frame and an embedding of each unit (equation 3). See Hsu et
     al. 2021, "HuBERT", https://arxiv.org/abs/2106.07447.
@@ -180,8 +187,12 @@ class HuBERT(MaskedUnits):
     options: HuBERTOptions
 
     def __init__(self, encoder: FrameEncoder, processor: Processor, options: HuBERTOptions) -> None:
-        width = 3 * COEFFICIENTS
+        earlier = (
+            EarlierFrames(options.teacher, options.layer, encoder) if options.teacher else None
+        )
+        width = earlier.width if earlier else 3 * COEFFICIENTS
         super().__init__(encoder, processor, options, "hubert", width)
+        self._earlier = earlier
         self.mask = nn.Parameter(torch.rand(encoder.frame_width))
         self.predict = nn.Linear(encoder.channels, options.output)
         self.embeddings = nn.Parameter(torch.randn(options.clusters, options.output))
@@ -202,7 +213,9 @@ class HuBERT(MaskedUnits):
         self.centres[:count] = torch.from_numpy(fitted.cluster_centers_).float()
 
     def values(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cepstral_values(batch, self.encoder)
+        return (
+            self._earlier.values(batch) if self._earlier else cepstral_values(batch, self.encoder)
+        )
 
     def units(self, values: Tensor) -> Tensor:
         return torch.cdist(values, self.centres).nan_to_num(torch.inf).argmin(1)

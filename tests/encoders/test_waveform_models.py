@@ -31,7 +31,7 @@ WAVE = {
     "num_conv_pos_embeddings": 8,
     "num_conv_pos_embedding_groups": 2,
 }
-WAVES = ("Wav2Vec2", "Hubert", "WavLM", "UniSpeechSat", "Data2VecAudio", "Wav2Vec2Conformer")
+WAVES = ("Wav2Vec2", "Hubert", "WavLM", "Data2VecAudio", "Wav2Vec2Conformer")
 
 
 def batch(*lengths: int) -> dict[str, torch.Tensor]:

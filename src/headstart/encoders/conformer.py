@@ -217,7 +217,7 @@ CONFORMER = EncoderKind(
     length=200,
     batch_size=64,
     learning_rate=1e-3,
-    reads=Conformer.reads,
+    reads="waveform",
     provides=frozenset({"frames", "dropout"}),
     load=Conformer.load,
 )

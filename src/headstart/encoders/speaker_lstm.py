@@ -32,7 +32,7 @@ NETWORK = "speaker_lstm"
 #: which quieter recordings are raised (-30 dB of full scale).
 RATE, FRAME, STEP, BANDS, LOUDNESS = 16_000, 400, 160, 40, 10 ** (-30 / 20)
 #: Layers whose vectors are averaged, from 1, and parts of the time (``docs/log.md``).
-LAYERS, CELLS = (2, 3), 6
+LAYERS, CELLS = (2, 3), 4
 _WIDTH, _DEPTH = 256, 3
 _CARD = """\
 ---
@@ -56,7 +56,7 @@ class SpeakerLSTM(WaveformEncoder):
     Example::
 
         encoder = SpeakerLSTM.load(folder)
-        encoder.pool({"waveform": waveform, "lengths": lengths})  # (B,3072)
+        encoder.pool({"waveform": waveform, "lengths": lengths})  # (B,2048)
     """
 
     provides = frozenset()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from headstart.config import Options
-from headstart.encoders import EncoderKind, WaveformEncoder, check_heads
+from headstart.encoders import EncoderKind, check_heads
 from headstart.encoders.audio_folders import CELLS, RATE
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def _wav2vec2(
         attention_dropout=options.dropout,
         feat_proj_dropout=0.0,
         layerdrop=0.0,
+        # Objectives mask, and it has no vector for it of its own.
         apply_spec_augment=False,
+        mask_time_prob=0.0,
     )
     preprocessor = {"sampling_rate": rate, "do_normalize": True, "return_attention_mask": True}
     return Wav2Vec2Encoder(Wav2Vec2Model(config), preprocessor, options.cells)
@@ -76,6 +78,6 @@ WAV2VEC2 = EncoderKind(
     length=200,
     batch_size=64,
     learning_rate=1e-3,
-    reads=WaveformEncoder.reads,
+    reads="waveform",
     provides=frozenset({"frames", "dropout"}),
 )

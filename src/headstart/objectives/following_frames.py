@@ -36,7 +36,6 @@ class APCOptions(Options):
 class Following(Objective):
     """What both share: an encoder, and a recurrent network from left to right over its vectors."""
 
-    family = "prediction of what follows"
     needs = frozenset({"waveform", "near_frames"})
     encoder: FrameEncoder
     recurrent: nn.GRU
@@ -85,6 +84,7 @@ class APC(Following):
     https://arxiv.org/abs/1904.03240.
     """
 
+    family = "prediction of what follows"
     Options = APCOptions
 
     def __init__(self, encoder: FrameEncoder, processor: Processor, options: APCOptions) -> None:
@@ -125,6 +125,7 @@ class FrameCPC(Following):
     all processes. See van den Oord et al. 2018, https://arxiv.org/abs/1807.03748, section 3.1.
     """
 
+    family = "prediction of what follows"
     Options = FrameCPCOptions
 
     def __init__(

@@ -6,6 +6,7 @@ random code book.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
@@ -58,7 +59,6 @@ class MaskedUnits(Objective):
         mean, spread: (C,) of the values that units are made of, over the training recordings.
     """
 
-    family = "masked prediction"
     needs = frozenset({"waveform", "frames"})
     encoder: FrameEncoder
     options: MaskedUnitsOptions
@@ -79,21 +79,21 @@ class MaskedUnits(Objective):
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
 
+    @abstractmethod
     def values(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return what units are made of (B,T,C), and the real frames (B,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def units(self, values: Tensor) -> Tensor:
         """Return the units (M,) of standardised values (M,C)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scores(self, context: Tensor) -> Tensor:
         """Return the logits (M,V) of vectors in context (M,D)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def replacement(self, batch: Batch, vectors: Tensor) -> Tensor:
         """Return what stands in place of masked vectors (B,T,D)."""
-        raise NotImplementedError
 
     def begin(self, rows: Rows, seed: int) -> None:
         """Fit the values' mean and spread to some of the recordings."""
@@ -183,6 +183,7 @@ class HuBERT(MaskedUnits):
     al. 2021, "HuBERT", https://arxiv.org/abs/2106.07447.
     """
 
+    family = "masked prediction"
     Options = HuBERTOptions
     options: HuBERTOptions
 
@@ -248,6 +249,7 @@ class BestRQ(MaskedUnits):
     random-projection quantizer for speech recognition", https://arxiv.org/abs/2202.01855.
     """
 
+    family = "masked prediction"
     Options = BestRQOptions
     options: BestRQOptions
 

@@ -37,7 +37,7 @@ def test_a_start_stands_beside_and_reads_at_its_own_rate(values, tmp_path: Path)
     assert list(opened.encoder.joined) == names
     rates = [opened.processor.parts[name].processor.reading.rate for name in names]
     assert rates == [8000, 16000, 8000]
-    vectors = hs.embed(str(tmp_path / "run"), values).vectors
+    vectors = hs.embed(str(tmp_path / "run"), values)
     assert vectors.shape == (24, opened.encoder.width) == (24, 8 * 8 + 2 * 256 + 104)
 
 

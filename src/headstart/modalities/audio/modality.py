@@ -97,10 +97,12 @@ class AudioModality(Modality):
         from headstart.modalities.audio.sound_file import sample_headers
 
         objectives, encoder = request.choose("simclr", "mel_conv")
+        if request.length:
+            return Defaults(objectives, encoder, request.length)
         seconds, _ = sample_headers(request.records)
         usual = np.quantile(seconds, WHOLE) * STEPS if len(seconds) else SHORTEST
         length = int(np.clip(np.ceil(usual), SHORTEST, request.longest(encoder)))
-        return Defaults(objectives, encoder, request.length or length)
+        return Defaults(objectives, encoder, length)
 
     def fit(
         self,

@@ -1,7 +1,8 @@
 """A published network that tells speakers apart, as a start for recordings.
 
 Trained on thousands of voices, its layers know more of what is said than it was asked for: they are
-averaged over equal parts of the time, in place of its final vector, which is made for the voice. Source: Wan et al. 2018, "Generalized end-to-end loss for speaker verification",
+averaged over equal parts of the time, in place of its final vector, which is made for the voice.
+Source: Wan et al. 2018, "Generalized end-to-end loss for speaker verification",
 https://arxiv.org/abs/1710.10467, with the weights of the package `resemblyzer`.
 """
 

@@ -123,7 +123,8 @@ class MaskedUnits(Objective):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         masked = batch["masked"]
-        with torch.no_grad():
+        # Targets are chosen among near neighbours, for which eight bits do not suffice.
+        with torch.no_grad(), torch.autocast(masked.device.type, enabled=False):
             values, _ = self.values(batch)
             targets = self.units((values[masked] - self.mean) / self.spread)
         latents, frames = self.encoder.latents(batch)

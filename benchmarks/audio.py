@@ -85,6 +85,7 @@ def embedded(folder: Path, records: Any, name: str) -> list[Features]:
     from headstart.encoders.features import features
     from headstart.encoders.opening import OpenedEncoder
     from headstart.evaluation.frozen_encoders import untrained
+    from headstart.modalities.joined import JoinedProcessor
 
     opened = OpenedEncoder(folder)
     encoder, found = opened.encoder, []
@@ -96,6 +97,7 @@ def embedded(folder: Path, records: Any, name: str) -> list[Features]:
         found.append(Features(title, rows, ("logistic regression", "auto")))
     for title, each in list(parts.items())[1:]:
         if each.reads == first.reads:  # a published one; simple features stand in the alternatives
+            assert isinstance(opened.processor, JoinedProcessor)
             reader = opened.processor.parts[title]
             rows = features(each, reader.processor, records, length=reader.length)
             found.append(Features(f"{title} alone", rows, ("logistic regression", "auto")))

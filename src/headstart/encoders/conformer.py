@@ -95,8 +95,11 @@ class Block(nn.Module):
         """Return (B,T,D) of vectors (B,T,D); none looks at those that are not ``real`` (B,T)."""
         x = x + self.before(x) / 2
         parts = self.attend(self.norm(x)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        queries, keys, values = parts.unbind()
         found = F.scaled_dot_product_attention(
-            *parts.unbind(),
+            queries,
+            keys,
+            values,
             attn_mask=real[:, None, None],
             dropout_p=self.rate if self.training else 0.0,
         )

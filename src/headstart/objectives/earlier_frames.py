@@ -41,7 +41,8 @@ class EarlierFrames:
                 f"{encoder.rate:,}; set --set audio.rate={first.rate}."
             )
         self.earlier = first.eval().requires_grad_(False)
-        self.encoder, self._heard = encoder, []
+        self.encoder = encoder
+        self._heard: list[Tensor] = []
         self.width = first.channels
         if layer:
             # The first of the layers is what lies before the blocks.

@@ -122,6 +122,7 @@ def published(name: str, records: Any) -> list[Features]:
     opened = OpenedEncoder(start.folder)
     rows = features(opened.encoder, opened.processor, records, length=opened.length)
     simple = open_modality("audio").simple(records, opened.length, 0)
+    assert simple is not None
     cepstra = features(VectorEncoder(simple.width), simple, records, length=opened.length)
     blocks = ((name, rows.shape[1]), (simple.name, cepstra.shape[1]))
     both = [scaled(rows, WEIGHTS["published"]), scaled(cepstra, WEIGHTS["simple"])]

@@ -11,6 +11,7 @@ Every head is tuned inside the drawn labels. Intervals are over draws (t distrib
     python benchmarks/audio.py --budget 150steps --draws 5
     python benchmarks/audio.py --on prompts --budget 150steps
     python benchmarks/audio.py --run runs/digits           # an encoder that is there already
+    python benchmarks/audio.py --start resemblyzer         # a published one, with nothing trained
     python benchmarks/audio.py --objectives simclr byol --budget 60steps   # each against untrained
 """
 
@@ -84,6 +85,7 @@ def embedded(folder: Path, records: Any, name: str) -> list[Features]:
     from headstart.encoders.features import features
     from headstart.encoders.opening import OpenedEncoder
     from headstart.evaluation.frozen_encoders import untrained
+    from headstart.modalities.joined import JoinedProcessor
 
     opened = OpenedEncoder(folder)
     encoder, found = opened.encoder, []
@@ -93,11 +95,48 @@ def embedded(folder: Path, records: Any, name: str) -> list[Features]:
     for title, each in ((f"{name} alone", first), ("untrained", untrained(first, 0))):
         rows = features(each, processor, records, length=opened.length)
         found.append(Features(title, rows, ("logistic regression", "auto")))
+    for title, each in list(parts.items())[1:]:
+        if each.reads == first.reads:  # a published one; simple features stand in the alternatives
+            assert isinstance(opened.processor, JoinedProcessor)
+            reader = opened.processor.parts[title]
+            rows = features(each, reader.processor, records, length=reader.length)
+            found.append(Features(f"{title} alone", rows, ("logistic regression", "auto")))
     if encoder.joined:
         rows = features(encoder, opened.processor, records, length=opened.length)
         blocks = tuple((title, part.width) for title, part in parts.items())
-        found.insert(0, Features(name, rows, ("auto",), blocks))
+        found.insert(0, Features(name, rows, ("logistic regression", "auto"), blocks))
     return found
+
+
+def published(name: str, records: Any) -> list[Features]:
+    """Return the vectors of a published encoder, alone and beside cepstra as a run joins them."""
+    from headstart.encoders.features import features
+    from headstart.encoders.joined import WEIGHTS
+    from headstart.encoders.opening import OpenedEncoder
+    from headstart.encoders.published import Found
+    from headstart.encoders.vectors import VectorEncoder
+    from headstart.modalities.opening import open_modality
+
+    start = Found.here().named(name)
+    assert start is not None, f"{name} is not on this machine"
+    opened = OpenedEncoder(start.folder)
+    rows = features(opened.encoder, opened.processor, records, length=opened.length)
+    simple = open_modality("audio").simple(records, opened.length, 0)
+    assert simple is not None
+    cepstra = features(VectorEncoder(simple.width), simple, records, length=opened.length)
+    blocks = ((name, rows.shape[1]), (simple.name, cepstra.shape[1]))
+    both = [scaled(rows, WEIGHTS["published"]), scaled(cepstra, WEIGHTS["simple"])]
+    heads = ("logistic regression", "auto")
+    return [
+        Features(f"{name} alone", rows, heads),
+        Features(f"{name} beside {simple.name}", np.hstack(both), heads, blocks),
+    ]
+
+
+def scaled(rows: np.ndarray, weight: float) -> np.ndarray:
+    """Return centred rows whose root mean squared length is a weight."""
+    centred = rows - rows.mean(0)
+    return weight * centred / np.sqrt(np.square(centred).sum(1).mean())
 
 
 def alternatives(train: Any, test: Any) -> list[Features]:
@@ -186,7 +225,9 @@ def main() -> None:
     parser.add_argument("--budget", default="150steps")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--run", type=Path, help="a run or encoder that is there already")
+    parser.add_argument("--start", default="", help="a published encoder, in place of a run")
     parser.add_argument("--objectives", nargs="*", default=[])
+    parser.add_argument("--encoder", default="auto", help="of each of the objectives")
     parser.add_argument("--no-alternatives", action="store_true")
     chosen = parser.parse_args()
     announce("Spoken digits, ten labels each")
@@ -196,9 +237,12 @@ def main() -> None:
     given = trained if chosen.on == "digits" else prompts()
     contenders = [] if chosen.no_alternatives else alternatives(trained, rest)
     with tempfile.TemporaryDirectory() as folder:
-        if chosen.objectives:
+        if chosen.start:
+            contenders += published(chosen.start, records)
+        elif chosen.objectives:
             for name in chosen.objectives:
-                run = pretrain(given, Path(folder) / name, chosen.budget, objective=name)
+                more = {"objective": name, "encoder": chosen.encoder, "start": "none"}
+                run = pretrain(given, Path(folder) / name, chosen.budget, **more)
                 contenders += embedded(run, records, name)
         else:
             run = chosen.run or pretrain(given, Path(folder) / "default", chosen.budget)

@@ -16,6 +16,7 @@ from headstart.encoders import published
 from headstart.encoders.published import VARIABLE, Found
 from headstart.errors import HeadstartError
 from headstart.modalities import Package
+from headstart.modalities.audio.modality import AudioModality
 from headstart.modalities.image.modality import ImageModality
 from headstart.modalities.text.modality import TextModality
 
@@ -48,7 +49,7 @@ def copy(whole, tmp_path, monkeypatch):
         monkeypatch.setenv(VARIABLE, str(folder))
         return folder
 
-    for kind in (TextModality, ImageModality):
+    for kind in (TextModality, ImageModality, AudioModality):
         monkeypatch.setattr(kind, "published", None)
     monkeypatch.setattr(published, "_hub", lambda: iter(()))
     return make
@@ -140,7 +141,7 @@ def test_the_cache_of_the_hub_is_looked_through(whole, tmp_path, monkeypatch):
     (repo / "refs" / "main").write_text("abc")
     scan = huggingface_hub.scan_cache_dir
     monkeypatch.setattr(huggingface_hub, "scan_cache_dir", lambda: scan(tmp_path / "hub"))
-    for kind in (TextModality, ImageModality):
+    for kind in (TextModality, ImageModality, AudioModality):
         monkeypatch.setattr(kind, "published", None)
     monkeypatch.delenv(VARIABLE)
     (only,) = Found.here().encoders
@@ -173,7 +174,7 @@ def test_a_cache_that_is_no_folder_is_none(tmp_path, monkeypatch):
     (tmp_path / "hub").write_text("")
     scan = huggingface_hub.scan_cache_dir
     monkeypatch.setattr(huggingface_hub, "scan_cache_dir", lambda: scan(tmp_path / "hub"))
-    for kind in (TextModality, ImageModality):
+    for kind in (TextModality, ImageModality, AudioModality):
         monkeypatch.setattr(kind, "published", None)
     monkeypatch.delenv(VARIABLE)
     assert Found.here() == Found((), {})

@@ -174,6 +174,8 @@ SIZES = {
     "conv": {},
     "plain": {},
     "mel_conv": {},
+    "wav2vec2": {**SMALL, "channels": 8},
+    "conformer": SMALL,
     "vit": {**SMALL, "width": 8},
 }
 

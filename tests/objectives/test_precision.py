@@ -50,6 +50,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "inpainting": {"channels": 16, "critic_channels": 4},
     "mae": {"depth": 1},
     "cpc": {"layers": 1},
+    "wav2vec2": {"negatives": 8, "codes": 16, "output": 16},
+    "hubert": {"clusters": 8, "output": 16},
+    "best_rq": {"codes": 32},
+    "apc": {"hidden": 16},
+    "frame_cpc": {"hidden": 16},
     "gan": {"channels": 8},
     "bigan": {"channels": 8},
     "vae": {"channels": 8},
@@ -166,7 +171,10 @@ def built(name: str, folder: Any) -> tuple[Objective, dict[str, Tensor]]:
 
 
 #: What objectives call of networks.
-METHODS = ("forward", "pool", "embed", "contextualize", "query", "write", "score", "mel", "map_of")
+METHODS = (
+    *("forward", "pool", "embed", "contextualize", "query", "write", "score", "mel", "map_of"),
+    *("latents", "project"),
+)
 
 
 def in_float32(objective: Objective) -> None:

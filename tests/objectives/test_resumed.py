@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import spoken
 import torch
 from digits import TinyConv
 from pretext import images
@@ -34,6 +35,8 @@ STATEFUL: dict[str, dict[str, Any]] = {
     "inpainting": {"channels": 16, "critic_channels": 4},
     "gan": {"channels": 8},
     "bigan": {"channels": 8},
+    "wav2vec2": {"negatives": 4, "codes": 8, "output": 8},
+    "hubert": {"clusters": 6, "output": 8},
 }
 
 
@@ -45,6 +48,13 @@ class Images:
 
     def batch(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
         return {"pixels": images(16)[torch.from_numpy(indices)]}
+
+
+class Words(Images):
+    """A few recordings as rows."""
+
+    def batch(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        return spoken.batch(spoken.words(40, 0)[0], indices)
 
 
 class Crash(Exception):
@@ -59,9 +69,13 @@ def trained(folder: Path, name: str, *, crash: bool = False) -> dict[str, Tensor
     there = (folder / "config.yaml").exists()
     run = RunFolder.open(folder) if there else RunFolder.create(folder, "pretrain", config)
     kind: Any = OBJECTIVES[name]
+    sound = "waveform" in kind.needs
+    rows = Words() if sound else Images()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        objective = kind(TinyConv(), ImageProcessor(16), kind.Options(**STATEFUL[name]))
+        parts = (spoken.network(), spoken.PROCESSOR) if sound else (TinyConv(), ImageProcessor(16))
+        objective = kind(*parts, kind.Options(**STATEFUL[name]))
+        objective.begin(rows, 0)
     if crash:
         forward, seen = objective.forward, []
 
@@ -72,7 +86,7 @@ def trained(folder: Path, name: str, *, crash: bool = False) -> dict[str, Tensor
             return forward(batch)
 
         objective.forward = struck
-    train(TrainingPlan(objective, Images(), run, config, batch_size=8, learning_rate=1e-2))
+    train(TrainingPlan(objective, rows, run, config, batch_size=8, learning_rate=1e-2))
     path = checkpoint.newest(run.checkpoints)
     assert path is not None
     return checkpoint.read(path)["state_dict"]

@@ -10,7 +10,14 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from headstart.encoders import ENCODERS, Encoder, EncoderKind, PixelEncoder, TokenEncoder
+from headstart.encoders import (
+    ENCODERS,
+    Encoder,
+    EncoderKind,
+    PixelEncoder,
+    TokenEncoder,
+    WaveformEncoder,
+)
 from headstart.errors import HeadstartError, refused
 from headstart.stored import opening
 
@@ -128,15 +135,15 @@ def _timm_side(folder: str | Path) -> int:
 
 
 def _is_xlnet(folder: str | Path) -> bool:
-    return _foreign_config(folder).get("model_type") == "xlnet"
+    return foreign_config(folder).get("model_type") == "xlnet"
 
 
 def _writes(folder: str | Path) -> bool:
     """Whether a folder or hub name holds a sequence-to-sequence network of Transformers."""
-    return bool(_foreign_config(folder).get("is_encoder_decoder"))
+    return bool(foreign_config(folder).get("is_encoder_decoder"))
 
 
-def _foreign_config(folder: str | Path) -> dict[str, Any]:
+def foreign_config(folder: str | Path) -> dict[str, Any]:
     """Return the configuration of a network of Transformers; empty if there is none.
 
     No network is imported for it, which takes seconds.
@@ -167,6 +174,12 @@ def _of_tokens(fits: Callable[[str | Path], bool], load: str) -> Format:
 #: What could not be trained from scratch, by its ``network``; a note in the folder has the length.
 OWN = {
     "joined": Format(lambda _: True, "", lambda _: LENGTH, _late("joined:JoinedEncoder.load")),
+    "speaker_lstm": Format(
+        lambda _: True,
+        WaveformEncoder.reads,
+        lambda _: LENGTH,
+        _late("speaker_lstm:SpeakerLSTM.load"),
+    ),
     "vectors": Format(
         lambda _: True, "vectors", lambda _: LENGTH, _late("vectors:VectorEncoder.load")
     ),
@@ -179,6 +192,18 @@ FORMATS = [
         PixelEncoder.reads,
         _timm_side,
         _late("timm_models:TimmEncoder.load"),
+    ),
+    Format(
+        _late("audio_folders:reads_samples"),
+        WaveformEncoder.reads,
+        lambda _: LENGTH,
+        _late("waveform_models:Wav2Vec2Encoder.load"),
+    ),
+    Format(
+        _late("audio_folders:reads_spectrograms"),
+        WaveformEncoder.reads,
+        lambda _: LENGTH,
+        _late("spectrogram_models:SpectrogramEncoder.load"),
     ),
     _of_tokens(_is_xlnet, "xlnet:XLNetEncoder.load"),
     _of_tokens(_writes, "seq2seq:Seq2SeqEncoder.load"),

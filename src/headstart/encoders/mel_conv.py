@@ -18,11 +18,11 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.encoders import Encoder, EncoderKind, Features
+from headstart.encoders import EncoderKind, Features, FrameEncoder
 from headstart.errors import HeadstartError, refused
 from headstart.files import write_json
 from headstart.modalities import Processor
-from headstart.modalities.spectra import frames_of, log_mel, on_grid, real_frames
+from headstart.modalities.spectra import frames_of, log_mel, on_grid, real_frames, step_of
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 #: Samples a second where nothing says more, as for an encoder that is described without records.
@@ -61,7 +61,7 @@ class RealBatchNorm(nn.BatchNorm1d):
         return found.transpose(1, 2)
 
 
-class MelConv(Encoder):
+class MelConv(FrameEncoder):
     """Convolutions over time of log-mel spectrograms; a record in a batch is as if alone.
 
     ``tokens`` are its last map, (B,T,C) with C the last of ``widths``; ``pooled`` (B,D) are the
@@ -72,8 +72,7 @@ class MelConv(Encoder):
         rate: samples a second of the waveforms that it reads.
     """
 
-    reads = "waveform"
-    provides = frozenset({"frames"})
+    provides = frozenset({"frames", "spectrogram", "near_frames"})
 
     def __init__(self, options: MelConvOptions, rate: int) -> None:
         super().__init__()
@@ -82,8 +81,14 @@ class MelConv(Encoder):
         self.options, self.rate = options, rate
         self.channels = options.widths[-1]
         self.width = options.cells * self.channels
+        halvings = min(options.halved, len(options.widths) - 1)
         #: Frames of the spectrogram that one vector stands for.
-        self.step = 2 ** min(options.halved, len(options.widths) - 1)
+        self.stacked = 2**halvings
+        self.step = self.stacked * step_of(rate)
+        # What the convolutions see on one side, and the overlap of the spectrogram's frames.
+        apart = [2 ** min(max(n - 1, 0), halvings) for n in range(len(options.widths))]
+        self.near = -(-(options.kernel // 2 * sum(apart) + 1) // self.stacked)
+        self.latent_width = self.frame_width = self.stacked * options.bands
         sizes = [options.bands, *options.widths]
         self.input = RealBatchNorm(options.bands)
         self.convolutions, self.norms = nn.ModuleList(), nn.ModuleList()
@@ -105,6 +110,25 @@ class MelConv(Encoder):
             found = log_mel(waveform, self.rate, self.options.bands)
             found = found[:, :, : int(frames.max())]
             return found - on_grid(found, frames, 1).mean(1, keepdim=True), frames
+
+    def frames(self, lengths: Tensor) -> Tensor:
+        return -(-frames_of(lengths, self.rate) // self.stacked)
+
+    def latents(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the spectrogram in pieces (B,T,C) of the frames that one vector stands for."""
+        mel, frames = self.mel(batch)
+        mel = mel * real_frames(frames, mel.shape[2])[:, None]
+        mel = F.pad(mel, (0, -mel.shape[2] % self.stacked))
+        pieces = mel.transpose(1, 2).unflatten(1, (-1, self.stacked)).flatten(2)
+        return pieces, -(-frames // self.stacked)
+
+    def project(self, latents: Tensor) -> Tensor:
+        """Return the latents, which enter as they are."""
+        return latents
+
+    def contextualize(self, vectors: Tensor, frames: Tensor) -> Tensor:
+        mel = vectors.unflatten(2, (self.stacked, -1)).flatten(1, 2).transpose(1, 2)
+        return self.map_of(mel, frames * self.stacked)[0].transpose(1, 2)
 
     def map_of(self, mel: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return the last map (B,C,T') of spectrograms (B,M,T), and its real frames (B,)."""

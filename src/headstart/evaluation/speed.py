@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from headstart.encoders import TokenEncoder
+from headstart.encoders import TokenEncoder, WaveformEncoder
 from headstart.encoders.published import Published
 from headstart.errors import HeadstartError
 from headstart.files import cache_home, write_json
+from headstart.modalities.spectra import step_of
 
 if TYPE_CHECKING:
     from headstart.batch import Batch
@@ -99,7 +100,12 @@ def _measured(each: Published) -> float:
 
 
 def _batch(encoder: Encoder, length: int) -> Batch:
-    """Return records of ids, or of pixels."""
+    """Return records of ids, of pixels, or of sound."""
+    if isinstance(encoder, WaveformEncoder):
+        samples = length * step_of(encoder.rate)
+        draw = torch.Generator().manual_seed(0)
+        waveform = torch.randn(_BATCH, 1, samples, generator=draw) / 10
+        return {encoder.reads: waveform, "lengths": torch.full((_BATCH,), samples)}
     if isinstance(encoder, TokenEncoder):
         size = (_BATCH, min(TOKENS, length))
         draw = torch.Generator().manual_seed(0)

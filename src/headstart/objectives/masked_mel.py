@@ -34,7 +34,7 @@ class MaskedMel(Objective):
     """
 
     family = "masked prediction"
-    needs = frozenset({"waveform", "frames"})
+    needs = frozenset({"waveform", "spectrogram"})
     Options = MaskedMelOptions
     encoder: MelConv
     batch_size = 64
@@ -42,7 +42,7 @@ class MaskedMel(Objective):
     def __init__(self, encoder: MelConv, processor: Processor, options: MaskedMelOptions) -> None:
         super().__init__()
         self.encoder, self.options = encoder, options
-        self.head = nn.Linear(encoder.channels, encoder.step * encoder.options.bands)
+        self.head = nn.Linear(encoder.channels, encoder.stacked * encoder.options.bands)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the recordings, and where their spectrograms are ``masked`` (B,M,T)."""
@@ -64,7 +64,7 @@ class MaskedMel(Objective):
         masked = batch["masked"]
         found, _ = self.encoder.map_of(mel.masked_fill(masked, 0.0), frames)
         drawn = self.head(found.transpose(1, 2)).float()  # (B,T',step M)
-        drawn = drawn.unflatten(2, (self.encoder.step, -1)).flatten(1, 2).transpose(1, 2)
+        drawn = drawn.unflatten(2, (self.encoder.stacked, -1)).flatten(1, 2).transpose(1, 2)
         wanted = mel[masked]
         error = (drawn[:, :, : mel.shape[2]][masked] - wanted).square().mean()
         return {"loss": error / wanted.var(correction=0).clamp(min=1e-3)}

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from headstart.batch import Batch
+from headstart.batch import Batch, Rows
 from headstart.config import Options
 from headstart.objectives import Objective
 from headstart.objectives.views import part
@@ -110,6 +110,10 @@ class Mixture(Objective):
         # The one that would be furthest behind its share after this step.
         behind = weights / weights.sum() * (self.taken.sum() + 1) - self.taken
         return [names[int(behind.argmax())]]
+
+    def begin(self, rows: Rows, seed: int) -> None:
+        for objective in self._members.values():
+            objective.begin(rows, seed)
 
     def warning(self, batch: Batch) -> str | None:
         """Return those of all objectives."""

@@ -99,6 +99,7 @@ def pretrain(
         group.leave()
         return run
     objective = new_objective(config, plan, encoder, processor)
+    objective.begin(rows("train", objective.layout), config.seed)
 
     config = config.model_copy(
         update={"optimizer": config.optimizer.model_copy(update=plan.optimizer)}

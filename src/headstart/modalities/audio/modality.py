@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.data.audit import Audit
 from headstart.errors import HeadstartError
-from headstart.modalities import Defaults, Modality, Preview, Request
+from headstart.modalities import Defaults, Modality, Package, Preview, Request
 from headstart.modalities.audio.content import AUDIO
 from headstart.modalities.audio.corruptions import CORRUPTIONS, as_wav
 from headstart.modalities.audio.options import AudioOptions
@@ -48,6 +48,13 @@ class AudioModality(Modality):
     provides = frozenset({"waveform", "two_views", "units"})
     unit = "hundredths of a second"
     simple_alone = True
+    published = Package(
+        "resemblyzer",
+        "resemblyzer",
+        "resemblyzer",
+        "headstart.encoders.speaker_lstm:write_speaker_lstm",
+        alone=True,
+    )
     Options = AudioOptions
     options: AudioOptions
 
@@ -90,10 +97,12 @@ class AudioModality(Modality):
         from headstart.modalities.audio.sound_file import sample_headers
 
         objectives, encoder = request.choose("simclr", "mel_conv")
+        if request.length:
+            return Defaults(objectives, encoder, request.length)
         seconds, _ = sample_headers(request.records)
         usual = np.quantile(seconds, WHOLE) * STEPS if len(seconds) else SHORTEST
         length = int(np.clip(np.ceil(usual), SHORTEST, request.longest(encoder)))
-        return Defaults(objectives, encoder, request.length or length)
+        return Defaults(objectives, encoder, length)
 
     def fit(
         self,
@@ -116,11 +125,9 @@ class AudioModality(Modality):
 
         Where the folder does not say how recordings are read, the options and the records do.
         """
-        from headstart.modalities.audio.processor import FILE, AudioProcessor
+        from headstart.modalities.audio.processor import AudioProcessor
 
-        known = (Path(start) / FILE).is_file()
-        reading = AudioProcessor.load(Path(start)).reading if known else self._reading(records)
-        return AudioProcessor(reading, length)
+        return AudioProcessor(self._own_reading(start) or self._reading(records), length)
 
     def simple(self, records: Dataset, length: int, seed: int) -> MfccProcessor:
         """Return cepstra on time cells."""
@@ -132,9 +139,14 @@ class AudioModality(Modality):
         """Reopen the processor of an encoder folder."""
         from headstart.modalities.audio.mfcc import FILE, MfccProcessor
         from headstart.modalities.audio.processor import AudioProcessor
+        from headstart.modalities.audio.reading import FILE as NOTE
 
-        kind = MfccProcessor if (Path(folder) / FILE).is_file() else AudioProcessor
-        return kind.load(Path(folder))
+        if (Path(folder) / FILE).is_file():
+            return MfccProcessor.load(Path(folder))
+        foreign = None if (Path(folder) / NOTE).is_file() else self._own_reading(folder)
+        if foreign is None:
+            return AudioProcessor.load(Path(folder))
+        return AudioProcessor(foreign, SHORTEST)
 
     def prepare(
         self,
@@ -199,15 +211,32 @@ class AudioModality(Modality):
 
     def _reading(self, records: Dataset) -> Reading:
         """Return how an encoder of these records reads them: its own way, or as options say."""
-        from headstart.modalities.audio.processor import FILE, AudioProcessor
-        from headstart.modalities.audio.reading import Reading
         from headstart.modalities.audio.sound_file import sample_headers
 
-        if self.folder is not None and (Path(self.folder) / FILE).is_file():
-            return AudioProcessor.load(Path(self.folder)).reading
+        own = None if self.folder is None else self._own_reading(self.folder)
+        if own is not None:
+            return own
         rate = self.options.rate
         if rate is None:
             rates = Counter(sample_headers(records)[1])
             usual = rates.most_common(1)[0][0] if rates else RATE
             rate = min(max(usual, 4000), RATE)
+        return self._at(rate)
+
+    def _own_reading(self, folder: str | Path) -> Reading | None:
+        """Return how the encoder of a folder reads recordings, if the folder says so.
+
+        A network of others says its rate alone; the rest is as the options say.
+        """
+        from headstart.modalities.audio.reading import reading_of, stated_rate
+
+        kept = reading_of(folder)
+        if kept is not None:
+            return kept
+        rate = stated_rate(folder)
+        return None if rate is None else self._at(rate)
+
+    def _at(self, rate: int) -> Reading:
+        from headstart.modalities.audio.reading import Reading
+
         return Reading(rate, self.options.channel, self.options.trim, self.options.seconds)

@@ -16,7 +16,7 @@ from headstart.modalities import Processor, Sheet
 from headstart.modalities.audio.clips import CLIPS
 from headstart.modalities.audio.content import AUDIO
 from headstart.modalities.audio.decode import BadAudio, about
-from headstart.modalities.audio.reading import Reading
+from headstart.modalities.audio.reading import FILE, Reading, reading_of
 from headstart.modalities.audio.sound_file import SoundFile, SoundRows, padded
 from headstart.modalities.spectra import step_of
 from headstart.stored import read_json
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from headstart.modalities.cells import Cells
-
-#: Its file in an encoder folder.
-FILE = "audio.json"
 
 
 class AudioProcessor(Processor):
@@ -145,8 +142,8 @@ class AudioProcessor(Processor):
     @classmethod
     def load(cls, folder: Path) -> AudioProcessor:
         """Open what :meth:`save` wrote."""
-        kept = read_json(folder / FILE, rate=int, trim=bool, seconds=float, length=int)
-        reading = Reading(kept["rate"], kept.get("channel"), kept["trim"], kept["seconds"])
+        kept, reading = read_json(folder / FILE, length=int), reading_of(folder)
+        assert reading is not None
         return cls(reading, kept["length"])
 
     def _seconds(self, value: Mapping[str, Any]) -> float:

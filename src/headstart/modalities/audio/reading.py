@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from headstart.stored import read_json
+
+#: The file of a processor in an encoder folder.
+FILE = "audio.json"
+#: Files of networks of others that say their rate, and how they call it there.
+_STATED = {"preprocessor_config.json": "sampling_rate", "config.json": "rate"}
 
 
 @dataclass(frozen=True)
@@ -26,3 +35,42 @@ class Reading:
     def how(self) -> tuple[Any, ...]:
         """The arguments of :data:`headstart.modalities.audio.clips.CLIPS`."""
         return self.rate, self.channel, self.trim, self.seconds
+
+
+def reading_of(folder: str | Path) -> Reading | None:
+    """Return how an encoder of this library reads recordings; None where its folder has no note.
+
+    Raises:
+        HeadstartError: the note is damaged.
+    """
+    if not (Path(folder) / FILE).is_file():
+        return None
+    kept = read_json(Path(folder) / FILE, rate=int, trim=bool, seconds=float)
+    return Reading(kept["rate"], kept.get("channel"), kept["trim"], kept["seconds"])
+
+
+def stated_rate(folder: str | Path) -> int | None:
+    """Return the rate that the network of a folder, or of a hub name, was made for, if it says."""
+    for name, key in _STATED.items():
+        file = _file(folder, name)
+        try:
+            rate = json.loads(file.read_text(encoding="utf-8"))[key] if file else None
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if isinstance(rate, int) and rate > 0:
+            return rate
+    return None
+
+
+def _file(folder: str | Path, name: str) -> Path | None:
+    if Path(folder).is_dir():
+        return Path(folder) / name
+    from transformers.utils import cached_file
+
+    found = cached_file(
+        str(folder),
+        name,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return Path(found) if found else None

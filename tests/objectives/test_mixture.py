@@ -174,6 +174,7 @@ SIZES = {
     "conv": {},
     "plain": {},
     "mel_conv": {},
+    "conv_tasnet": {},
     "vit": {**SMALL, "width": 8},
 }
 

@@ -7,10 +7,13 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
+
+pytest.importorskip("soundfile", reason="the extra `audio` is not installed")
+
 import torch
 from lesson import teach, without_gradient
+from spoken import RATE, separator
 
-from headstart.encoders.conv_tasnet import ConvTasNet, ConvTasNetOptions
 from headstart.objectives.separation import (
     Mixit,
     MixitOptions,
@@ -21,14 +24,7 @@ from headstart.objectives.separation import (
 from headstart.objectives.separation_losses import consistent, mixit_loss, pit_loss, si_sdr
 from headstart.seeding import generator
 
-RATE, SIZE = 8000, 400
-
-
-def network(**options) -> ConvTasNet:
-    shape = {"filters": 24, "kernel": 16, "bottleneck": 12, "hidden": 24, "layers": 3, "repeats": 1}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return ConvTasNet(ConvTasNetOptions(**{**shape, **options}), RATE)
+SIZE = 400
 
 
 def signals(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -148,8 +144,8 @@ def test_a_short_recording_stands_somewhere_within_the_longer_one() -> None:
 
 def built(kind: str) -> Pit | Mixit:
     if kind == "pit":
-        return Pit(network(), None, PitOptions())  # type: ignore[arg-type]
-    return Mixit(network(), None, MixitOptions(voices=1))  # type: ignore[arg-type]
+        return Pit(separator(), None, PitOptions())  # type: ignore[arg-type]
+    return Mixit(separator(), None, MixitOptions(voices=1))  # type: ignore[arg-type]
 
 
 def tones(count: int, seed: int) -> dict[str, torch.Tensor]:
@@ -181,7 +177,7 @@ def test_it_learns_to_separate(kind: str) -> None:
 
 
 def test_the_number_of_outputs_is_that_of_the_objective() -> None:
-    assert Pit(network(), None, PitOptions(sources=3)).encoder.outputs == 3  # type: ignore[arg-type]
-    assert Mixit(network(), None, MixitOptions()).encoder.outputs == 4  # type: ignore[arg-type]
-    many = network(outputs=6)
+    assert Pit(separator(), None, PitOptions(sources=3)).encoder.outputs == 3  # type: ignore[arg-type]
+    assert Mixit(separator(), None, MixitOptions()).encoder.outputs == 4  # type: ignore[arg-type]
+    many = separator(outputs=6)
     assert Mixit(many, None, MixitOptions()).encoder.outputs == 6  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ def by_enumeration(logs: torch.Tensor, wanted: tuple[int, ...]) -> torch.Tensor:
 def test_the_loss_and_its_gradient_are_those_of_all_paths(wanted, monkeypatch) -> None:
     logits = torch.randn(FRAMES, 5, generator=torch.Generator().manual_seed(1)).requires_grad_()
     task = head().train()
-    monkeypatch.setattr(task, "network", lambda vectors, mask: vectors.log_softmax(2))
+    monkeypatch.setattr(task.network, "forward", lambda vectors, mask: vectors.log_softmax(2))
     mask = torch.ones(1, FRAMES, dtype=torch.bool)
     loss = task(Frames(logits[None], mask), {"labels": torch.tensor([wanted])})["loss"]
     (found,) = torch.autograd.grad(loss, logits)

@@ -89,7 +89,12 @@ class AudioModality(Modality):
         """
         from headstart.modalities.audio.sound_file import sample_headers
 
-        objectives, encoder = request.choose("simclr", "mel_conv")
+        objectives, encoder = request.choose(
+            "simclr",
+            "mel_conv",
+            objective_for={"conv_tasnet": "mixit"},
+            encoder_for=dict.fromkeys(("pit", "mixit"), "conv_tasnet"),
+        )
         seconds, _ = sample_headers(request.records)
         usual = np.quantile(seconds, WHOLE) * STEPS if len(seconds) else SHORTEST
         length = int(np.clip(np.ceil(usual), SHORTEST, request.longest(encoder)))

@@ -102,7 +102,6 @@ def main() -> None:
             batch_size=chosen.batch,
             start="none",
             tracker="none",
-            quiet=True,
         )
         print(f"{chosen.steps} steps: {time.process_time() - started:.0f} core-seconds")
         encoder = open_encoder(str(run.encoder))

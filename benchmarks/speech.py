@@ -42,7 +42,6 @@ def recognised(run: Path, out: Path, tables: tuple[Path, Path, Path], options: A
         budget=f"{options.steps}steps",
         alternatives=False,
         task_options={"ctc": {"layers": options.layers, "width": options.width}},
-        quiet=True,
     )
     seconds = time.process_time() - started
     for beams in (1, 16):

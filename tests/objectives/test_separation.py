@@ -167,13 +167,18 @@ def test_every_weight_gets_a_gradient(kind: str) -> None:
     assert without_gradient(objective, tones(6, 9)) == []
 
 
-@pytest.mark.parametrize("kind", ["pit", "mixit"])
+#: The loss that must be reached. Half of the sum for each mixture has -3 dB in MixIT, and the sum
+#: itself about 0 in PIT.
+LEARNED = {"pit": -4.0, "mixit": -4.0}
+
+
+@pytest.mark.parametrize("kind", list(LEARNED))
 def test_it_learns_to_separate(kind: str) -> None:
     objective = built(kind)
     history = teach(objective, lambda step: tones(8, step), 60, 5e-3, lambda step: 1.0)
     before, after = np.mean(history["loss"][:5]), np.mean(history["loss"][-5:])
     print(f"{kind}: {before:.1f} dB, then {after:.1f}")
-    assert after < before - 4
+    assert after < min(before - 1, LEARNED[kind])
 
 
 def test_the_number_of_outputs_is_that_of_the_objective() -> None:

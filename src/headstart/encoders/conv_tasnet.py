@@ -118,8 +118,9 @@ class ConvTasNet(Encoder):
         )
         self.slope = nn.PReLU()
         self.back = nn.ConvTranspose1d(options.filters, 1, options.kernel, self.step, bias=False)
-        self.masks = nn.Conv1d(channels, 0, 1)
-        self.give(options.outputs or 2)
+        outputs = options.outputs or 2
+        self.masks = nn.Conv1d(channels, outputs * options.filters, 1)
+        self.give(outputs)
 
     @property
     def outputs(self) -> int:

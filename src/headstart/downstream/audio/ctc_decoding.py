@@ -72,7 +72,8 @@ def prefix_beam(
                 if longer not in prior:
                     known = weight * score(prefix, each) if score else 0.0
                     prior[longer] = prior[prefix] + known + bonus
-        ranked = sorted(found, key=lambda p: -(_add(*found[p]) + prior[p]))[:beams]
+        possible = (prefix for prefix, ends in found.items() if max(ends) > -math.inf)
+        ranked = sorted(possible, key=lambda p: -(_add(*found[p]) + prior[p]))[:beams]
         kept = {prefix: found[prefix] for prefix in ranked}
         prior = {prefix: prior[prefix] for prefix in ranked}
     ends = {p: weight * score(p, END) if score else 0.0 for p in kept}

@@ -169,14 +169,15 @@ def test_every_weight_gets_a_gradient(kind: str) -> None:
 
 #: The loss that must be reached. Half of the sum for each mixture has -3 dB in MixIT, and the sum
 #: itself about 0 in PIT.
-LEARNED = {"pit": -4.0, "mixit": -4.0}
+LEARNED = {"pit": -8.0, "mixit": -8.0}
 
 
 @pytest.mark.parametrize("kind", list(LEARNED))
 def test_it_learns_to_separate(kind: str) -> None:
     objective = built(kind)
-    history = teach(objective, lambda step: tones(8, step), 60, 5e-3, lambda step: 1.0)
-    before, after = np.mean(history["loss"][:5]), np.mean(history["loss"][-5:])
+    # Of two recordings each mixture has both, a low tone and a high one.
+    history = teach(objective, lambda step: tones(2, step), 120, 5e-3, lambda step: 1.0, clip=5.0)
+    before, after = np.mean(history["loss"][:5]), np.mean(history["loss"][-10:])
     print(f"{kind}: {before:.1f} dB, then {after:.1f}")
     assert after < min(before - 1, LEARNED[kind])
 

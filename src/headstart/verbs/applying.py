@@ -58,10 +58,12 @@ def predict(run: Named, *inputs: Any, **options: Any) -> Sequence[dict[str, Any]
     plan = load(PredictConfig, run=run, inputs=list(inputs), **options)
     from headstart.data.ledger import Ledger
     from headstart.downstream import predict as predicting
-    from headstart.downstream.predictions import StoredRows
+    from headstart.downstream.predictions import OWN, StoredRows, check_ending
     from headstart.downstream.predictors import predictor_of
     from headstart.encoders.opening import OpenedEncoder
 
+    if plan.out:  # before the work; the run itself is asked below
+        check_ending(Path(plan.out), *OWN)
     check_free(plan)
     tuned, ledger = RunFolder.open(plan.run), Ledger()
     unlabeled = predictor_of(tuned)

@@ -41,6 +41,15 @@ def test_a_recording_in_a_batch_is_as_if_alone() -> None:
     assert features.mask.sum(1).tolist() == [39, 17]
 
 
+def test_before_training_an_output_is_a_part_of_the_mixture() -> None:
+    encoder, mixture = network(), batch(400)
+    with torch.no_grad():
+        encoder.masks.weight.zero_()
+        encoder.masks.bias.zero_()  # masks of a half
+        signals = encoder.separate(mixture)
+    assert torch.allclose(2 * signals[0, 0], mixture["waveform"][0, 0], atol=1e-4)
+
+
 def test_louder_mixtures_give_louder_signals() -> None:
     encoder, quiet = network(), batch(120)
     loud = {**quiet, "waveform": quiet["waveform"] * 10}

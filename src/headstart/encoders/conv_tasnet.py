@@ -57,11 +57,11 @@ class GlobalNorm(nn.Module):
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         """Normalise ``x`` (B,C,T), counting where ``real`` (B,1,T) is 1; the rest becomes 0."""
         count = real.sum(2, keepdim=True) * x.shape[1]  # (B,1,1)
-        mean = (x * real).sum((1, 2), keepdim=True) / count
-        centred = (x - mean) * real
-        variance = centred.square().sum((1, 2), keepdim=True) / count
-        normed = centred * (variance + _EPSILON).rsqrt()
-        return (normed * self.weight + self.bias) * real
+        x = x * real
+        mean = x.sum((1, 2), keepdim=True) / count
+        variance = x.flatten(1).square().sum(1)[:, None, None] / count - mean.square()
+        scale = (variance.clamp(min=0) + _EPSILON).rsqrt() * self.weight
+        return torch.addcmul(self.bias - mean * scale, x, scale) * real
 
 
 class Block(nn.Module):
@@ -121,6 +121,7 @@ class ConvTasNet(Encoder):
         outputs = options.outputs or 2
         self.masks = nn.Conv1d(channels, outputs * options.filters, 1)
         self.give(outputs)
+        self._begin()
 
     @property
     def outputs(self) -> int:
@@ -181,6 +182,22 @@ class ConvTasNet(Encoder):
             encoder.load_state_dict(load_file(Path(folder) / WEIGHTS))
         return encoder
 
+    @torch.no_grad()
+    def _begin(self) -> None:
+        """Let the filters begin as orthonormal ones, twice with opposite signs, and their inverse.
+
+        What a rectifier takes of one filter it leaves of its opposite, and the squares of the
+        windows overlap to 1: before training every output is a part of the mixture itself, where
+        random filters need a hundred steps to give anything like it.
+        """
+        size, half = self.options.kernel, self.options.filters // 2
+        bases = [torch.linalg.qr(torch.randn(size, size))[0] for _ in range(-(-half // size))]
+        window = torch.hann_window(size).sqrt()
+        rows = torch.cat(bases)[:half] * window
+        signed = torch.cat([rows, -rows])[:, None]
+        self.filters.weight[: 2 * half] = signed
+        self.back.weight[: 2 * half] = signed * min(1.0, size / half)
+
     def _context(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return skip outputs (B,C,T), real frames (B,1,T), filtered (B,N,T), loudness (B,1)."""
         power = waveform.square().sum(1, keepdim=True) / lengths[:, None]
@@ -211,7 +228,7 @@ CONV_TASNET = EncoderKind(
     _conv_tasnet,
     length=200,
     batch_size=16,
-    learning_rate=1e-3,
+    learning_rate=2e-3,
     reads="waveform",
     provides=ConvTasNet.provides,
     load=ConvTasNet.load,

@@ -22,7 +22,7 @@ from setting import announce
 from spoken import prompts, strings
 
 #: Strings of digits to learn from, to choose the weights by, and to test on.
-TRAIN, TEST = 2000, 300
+TRAIN, VAL, TEST = 2000, 100, 300
 
 
 def recognised(run: Path, out: Path, tables: tuple[Path, Path, Path], options: Any) -> None:
@@ -97,11 +97,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         if chosen.on == "digits":
-            train, test = (
-                strings(place, split, count, seed)
-                for split, count, seed in (("train", TRAIN, 1), ("test", TEST, 2))
+            tables = (
+                strings(place, "train", TRAIN, 1),
+                strings(place, "train", VAL, 3),
+                strings(place, "test", TEST, 2),
             )
-            tables = (train, test, test)
         else:
             tables = prompts(place)
         nearest(tables[0], tables[2])

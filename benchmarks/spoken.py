@@ -35,7 +35,8 @@ def strings(folder: Path, split: str, count: int, seed: int) -> Path:
     """
     rng, spoken = np.random.default_rng(seed), clips(split)
     speakers = sorted(spoken)
-    (folder / split).mkdir(parents=True)
+    name = f"{split}{seed}"
+    (folder / name).mkdir(parents=True)
     rows = []
     for number in range(count):
         mine = spoken[speakers[number % len(speakers)]]
@@ -44,14 +45,14 @@ def strings(folder: Path, split: str, count: int, seed: int) -> Path:
         for _, samples in drawn:
             gap = rng.normal(0, 1e-4, int(RATE * rng.uniform(0.02, 0.15)))
             parts += [samples, gap.astype(np.float32)]
-        file = f"{split}/{number:05}.flac"
+        file = f"{name}/{number:05}.flac"
         soundfile.write(folder / file, np.concatenate(parts), RATE)
         rows.append({"audio": file, "transcript": "".join(digit for digit, _ in drawn)})
-    with open(folder / f"{split}.csv", "w", newline="") as table:
+    with open(folder / f"{name}.csv", "w", newline="") as table:
         writer = csv.DictWriter(table, ["audio", "transcript"])
         writer.writeheader()
         writer.writerows(rows)
-    return folder / f"{split}.csv"
+    return folder / f"{name}.csv"
 
 
 def prompts(folder: Path) -> tuple[Path, Path, Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def prompts(folder: Path) -> tuple[Path, Path, Path]:
     from headstart.downstream.audio.alphabet import folded
 
     root = data("asterisk_prompts_en")
-    (folder / "audio").symlink_to(root / "audio")
+    shutil.copytree(root / "audio", folder / "audio")  # a link would leave the table's folder
     lines = (root / "meta.jsonl").read_text().splitlines()
     rows = [{**row, "text": _spelled(row["text"])} for row in map(json.loads, lines)]
     train = [row for row in rows if row["split"] == "train"]

@@ -73,7 +73,7 @@ def nearest(train: Path, test: Path) -> None:
     for table in (train, test):
         config = FinetuneConfig(run="none", train=str(table), out="none", task="ctc")
         read.append(read_transcribed(str(table), config, "", AudioModality(), Audit()))
-    found = nearest_recordings(*read, Reading(8000))
+    found = nearest_recordings(read[0], read[1], Reading(8000))
     rates = error_rates([read[0]["label"][index] for index in found], list(read[1]["label"]))
     print(f"nearest recording (DTW): cer {100 * rates['cer'].mean:.1f}, ", end="")
     print(f"wer {100 * rates['wer'].mean:.1f}")

@@ -96,6 +96,7 @@ class RunFolder:
     words_file = Part("pretext.json", "(texts) the same, as words")
     audit_file = Part("audit.json", "what was read, and what was quarantined and why")
     classes_file = Part("classes.html", "(fine-tuned runs) each class with its mistakes")
+    alignments_file = Part("alignments.html", "(speech recognition) what was heard, and said")
     ranking_file = Part("ranking.json", "(after `evaluate`) what ranks beside a network")
     report_file = Part("report.html", "the verdict", result=True)
     report_values = Part("report.json", "(interactions) the same, as plain values", result=True)

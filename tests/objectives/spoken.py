@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from headstart.batch import Batch
+from headstart.encoders.conv_tasnet import ConvTasNet, ConvTasNetOptions
 from headstart.encoders.mel_conv import MelConv, MelConvOptions
 from headstart.modalities.audio.processor import AudioProcessor
 from headstart.modalities.audio.reading import Reading
@@ -38,6 +39,14 @@ def network(**options) -> MelConv:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return MelConv(MelConvOptions(widths=(32, 32, 32), cells=4, **options), RATE)
+
+
+def separator(**options) -> ConvTasNet:
+    """Return a small network that divides mixtures, with the same weights each time."""
+    shape = {"filters": 24, "kernel": 16, "bottleneck": 12, "hidden": 24, "layers": 3, "repeats": 1}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return ConvTasNet(ConvTasNetOptions(**{**shape, **options}), RATE)
 
 
 def batch(found: list[np.ndarray], indices: np.ndarray) -> Batch:

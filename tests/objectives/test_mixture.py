@@ -176,6 +176,7 @@ SIZES = {
     "mel_conv": {},
     "wav2vec2": {**SMALL, "channels": 8},
     "conformer": SMALL,
+    "conv_tasnet": {},
     "vit": {**SMALL, "width": 8},
 }
 

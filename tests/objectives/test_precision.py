@@ -154,7 +154,9 @@ def built(name: str, folder: Any) -> tuple[Objective, dict[str, Tensor]]:
         batch = processor.collate_texts(TEXTS, 32)
         batch["word_starts"] = batch["sentence_starts"] = batch["input_ids"] % 3 == 0
     elif "waveform" in kind.needs:
-        encoder, processor = spoken.network(), spoken.PROCESSOR
+        voices = "voices" in kind.needs
+        encoder = spoken.separator() if voices else spoken.network()
+        processor = spoken.PROCESSOR
         batch = spoken.batch(spoken.words(32, 0)[0], np.arange(32))
     else:
         encoder = pretext.TinyViT(32) if "patches" in kind.needs else TinyConv()
@@ -173,7 +175,7 @@ def built(name: str, folder: Any) -> tuple[Objective, dict[str, Tensor]]:
 #: What objectives call of networks.
 METHODS = (
     *("forward", "pool", "embed", "contextualize", "query", "write", "score", "mel", "map_of"),
-    *("latents", "project"),
+    *("latents", "project", "separate"),
 )
 
 

@@ -286,9 +286,9 @@ class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
 
 
 class PredictConfig(SourceOptions):
-    """Predict labels with a fine-tuned run."""
+    """Predict labels with a fine-tuned run, or separate voices with one of pit or mixit."""
 
-    run: Place = Field(..., description="Folder of a fine-tuned run.")
+    run: Place = Field(..., description="Folder of a fine-tuned run, or of one of pit or mixit.")
     inputs: Sources = Field(
         ..., min_length=1, description="Files, folders or globs, or a text itself."
     )
@@ -303,7 +303,14 @@ class PredictConfig(SourceOptions):
         description="Give no label to records unlike the labeled ones; so many of those like them, "
         "such as 5%, lose theirs too.",
     )
-    out: OptionalPlace = Field(None, description="Write .jsonl, .csv or .parquet; else print.")
+    voices: int | None = Field(
+        None, ge=1, le=8, description="Voices to separate; as pre-trained by default."
+    )
+    out: OptionalPlace = Field(
+        None,
+        description="Write .jsonl, .csv or .parquet; transcripts: .srt or a folder, too; voices, "
+        "masks: a folder. Else print.",
+    )
     overwrite: bool = Field(False, description=REPLACE)
     batch_size: int = Field(64, ge=1, le=65536, description="Records per batch.")
 

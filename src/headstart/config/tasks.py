@@ -86,3 +86,39 @@ class QuestionOptions(Options):
     )
     question_length: int = Field(64, ge=1, description="Most tokens of a question.")
     longest_answer: int = Field(30, ge=1, description="Most tokens of an answer.")
+
+
+class CtcOptions(Options):
+    """Options of task ctc: the symbols, the network on the frames, and how texts are found."""
+
+    alphabet: str = Field(
+        "",
+        max_length=10_000,
+        description="Characters that transcripts may have; others are set aside. Empty: those of "
+        "the training transcripts.",
+    )
+    pieces: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Symbols by byte-pair encoding, single characters included; 0 takes these "
+        "alone.",
+    )
+    width: int = Field(192, ge=8, le=2048, description="Channels of the blocks on the frames.")
+    layers: int = Field(6, ge=0, le=48, description="Blocks on the frames.")
+    hidden: float = Field(
+        0.15, ge=0, lt=1, description="Share of the frames that is hidden in training."
+    )
+    speeds: bool = Field(True, description="Also learn from other speeds (0.9 and 1.1).")
+    beams: int = Field(16, ge=1, le=1000, description="Width of the beam search; 1 is greedy.")
+    order: int = Field(
+        6,
+        ge=0,
+        le=12,
+        description="Characters of an n-gram in the language model of the training transcripts; 0 "
+        "for none.",
+    )
+    weight: float = Field(0.5, ge=0, le=10, description="Weight of the language model.")
+    bonus: float = Field(
+        0.5, ge=-10, le=10, description="Bonus for each symbol, which makes up for the weight."
+    )

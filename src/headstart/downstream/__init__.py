@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
@@ -114,7 +114,7 @@ class Task(nn.Module, ABC):
         needs: capabilities that encoder or processor must provide.
         labels: the classes, in the order of its outputs; empty where it predicts none.
         modality: of the records, while :meth:`alternatives` are measured.
-        gives_masks: whether its predictions can be written as images, to a folder.
+        endings: of files that only its predictions can be written to; the empty one is a folder.
         eval_batch_size: most rows of a batch in evaluation and prediction.
         fields: the fields it reads beside the content; ``--column`` can name their columns.
         classifies: whether it predicts the class of a record, the only one that it has.
@@ -122,19 +122,22 @@ class Task(nn.Module, ABC):
             ``--split-by time``).
         learns: False where :meth:`warm_start` leaves nothing to train.
         max_learning_rate: upper limit of the head's rate.
+        regularized: whether dropout and statistics of batches are on while it is fine-tuned; the
+            others are measured without.
     """
 
     name: ClassVar[str]
     content: ClassVar[Content | None] = None
     Options: ClassVar[type[AnyOptions]] = AnyOptions
     needs: ClassVar[frozenset[str]] = frozenset()
-    gives_masks: ClassVar[bool] = False
+    endings: ClassVar[tuple[str, ...]] = ()
     eval_batch_size: ClassVar[int] = 64
     fields: ClassVar[tuple[str, ...]] = ("label",)
     classifies: ClassVar[bool] = False
     keeps_groups: ClassVar[bool] = True
     learns: ClassVar[bool] = True
     max_learning_rate: ClassVar[float] = math.inf
+    regularized: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -301,6 +304,14 @@ class Task(nn.Module, ABC):
         """
         return {}
 
+    def write_page(self, path: Path) -> bool:
+        """Write a page about what was measured last, and return whether there is one.
+
+        By default there is none, unless the task predicts classes
+        (:mod:`headstart.downstream.class_page`).
+        """
+        return False
+
     def alternatives(self, train: Dataset, val: Dataset) -> list[tuple[str, dict[str, float]]]:
         """Return names and scores of simple models, fitted to ``train`` and measured on ``val``.
 
@@ -329,6 +340,17 @@ class Task(nn.Module, ABC):
     def describe(self, row: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
         """Return a prediction in terms of its record."""
         return row
+
+    @classmethod
+    def write(cls, rows: Sequence[dict[str, Any]], out: Path) -> None:
+        """Write predictions to a file or folder of its own :attr:`endings`.
+
+        By default as any others, see
+        :func:`headstart.downstream.predictions.write_predictions`.
+        """
+        from headstart.downstream.predictions import write_predictions
+
+        write_predictions(rows, out)
 
     def notes(self) -> list[str]:
         """Return, once, sentences about the rows or predictions made since the last call."""

@@ -46,13 +46,13 @@ def write_class_page(
     Returns:
         Whether the task says one class of each record; without that there is no page.
     """
-    if "label" not in held.column_names:
+    if "label" not in held.column_names or len(head.labels) < 2:
         return False
     with torch.no_grad():
         found = [row for each in head.scan(encoder, rows) for row in head.predictions(*each)]
     names = list(head.labels)
     is_one_class = len(found) == len(held) and all(row.get("label") in names for row in found)
-    if len(names) < 2 or not found or not is_one_class:
+    if not found or not is_one_class:
         return False
     truth = np.asarray(class_indices(held, names))
     taken = np.array([names.index(row["label"]) for row in found])

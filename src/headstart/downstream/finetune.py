@@ -217,6 +217,8 @@ def finetune(
     start = {name: value.clone() for name, value in objective.state_dict().items()}
     start_loss = _means(objective, held, head.eval_batch_size)["loss"]
     if learns:
+        if head.regularized:
+            objective.train()
         training = TrainingPlan(
             objective=objective,
             rows=rows,
@@ -249,6 +251,8 @@ def finetune(
         try:
             if write_class_page(head, encoder, held, validation, modality, run.classes_file):
                 log(f"Each class with its mistakes: {run.out / run.classes_file.name}")
+            if head.write_page(run.alignments_file):
+                log(f"Its mistakes, one by one: {run.out / run.alignments_file.name}")
         except Exception as error:  # a page is not worth a training
             log(f"The page of the classes is left out ({type(error).__name__}: {error}).")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from headstart.data.columns import check_names
 from headstart.data.store import stream
 from headstart.downstream import TASKS, Task
 from headstart.downstream.head import task_of
-from headstart.downstream.predictions import check_ending
+from headstart.downstream.predictions import check_ending, write_predictions
 from headstart.downstream.rows import LabeledRows, by_size
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError, shown
@@ -225,4 +225,13 @@ def beside_rows(
 
 def check_out(run: RunFolder, out: Path) -> None:
     """Refuse a file that the predictions of a run cannot be written to."""
-    check_ending(out, *([""] if open_head(run).gives_masks else []))
+    check_ending(out, *open_head(run).endings)
+
+
+def write(run: RunFolder, rows: Sequence[dict[str, Any]], out: Path) -> None:
+    """Write predictions of a run to a file or folder that :func:`check_out` allows."""
+    head = type(open_head(run))
+    if out.suffix in head.endings:
+        head.write(rows, out)
+    else:
+        write_predictions(rows, out)

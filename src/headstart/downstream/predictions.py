@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+#: Endings that predictions of some runs alone are written to; the empty one is a folder.
+OWN = ("", ".srt")
 #: Rows of a ``.parquet`` file in memory at once.
 CHUNK = 10_000
 

@@ -82,10 +82,11 @@ def written_scores(written: Sequence[str], references: Sequence[str]) -> dict[st
 
 
 def formatted(scores: dict[str, Estimate]) -> str:
-    """Format scores as one line."""
+    """Format scores as one line: shares of 1 with three decimals, points of 100 with one."""
     return ", ".join(
-        f"{name} {value.mean:.1f} [{value.low:.1f}, {value.high:.1f}]"
+        f"{name} {value.mean:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
         for name, value in scores.items()
+        for digits in [3 if value.high <= 1 else 1]
     )
 
 

@@ -32,14 +32,15 @@ def predict(run: Named, *inputs: Any, **options: Any) -> Sequence[dict[str, Any]
     """Predict labels of records with a fine-tuned run; one row per row of the inputs, in order.
 
     A row has the columns of its input as ``record``; one that nothing can be predicted of, such as
-    a blank one, has a ``reason``.
+    a blank one, has a ``reason``. A run that was pre-trained to separate voices writes them to the
+    folder ``out`` and needs no fine-tuning.
 
     Args:
         run: folder of a fine-tuned run.
         inputs: files, folders or globs, or records themselves where they can be typed, such as
             texts.
         options: see :class:`headstart.config.PredictConfig`; with ``out`` the rows are also
-            written to a .jsonl, .csv or .parquet file.
+            written to a .jsonl, .csv or .parquet file, transcripts to .srt or a folder, too.
 
     Returns:
         A list; with ``out`` a sequence of rows that stay on disk, so that memory does not grow
@@ -57,13 +58,18 @@ def predict(run: Named, *inputs: Any, **options: Any) -> Sequence[dict[str, Any]
     plan = load(PredictConfig, run=run, inputs=list(inputs), **options)
     from headstart.data.ledger import Ledger
     from headstart.downstream import predict as predicting
-    from headstart.downstream.predictions import StoredRows, check_ending, write_predictions
+    from headstart.downstream.predictions import OWN, StoredRows, check_ending
+    from headstart.downstream.predictors import predictor_of
     from headstart.encoders.opening import OpenedEncoder
 
-    if plan.out:  # before the work; a folder is for masks
-        check_ending(Path(plan.out), "")
+    if plan.out:  # before the work; the run itself is asked below
+        check_ending(Path(plan.out), *OWN)
     check_free(plan)
     tuned, ledger = RunFolder.open(plan.run), Ledger()
+    unlabeled = predictor_of(tuned)
+    if unlabeled is not None:
+        with working("predicting", console(), say):
+            return unlabeled(tuned, plan, say)
     if plan.out:
         predicting.check_out(tuned, Path(plan.out))
     read = predicting.reader(tuned, plan.inputs, plan)
@@ -79,7 +85,7 @@ def predict(run: Named, *inputs: Any, **options: Any) -> Sequence[dict[str, Any]
     if missing := ledger.sentence("prediction"):
         say(missing)
     if plan.out:
-        write_predictions(rows, Path(plan.out))
+        predicting.write(tuned, rows, Path(plan.out))
     return rows
 
 

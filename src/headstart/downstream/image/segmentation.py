@@ -38,7 +38,7 @@ class Segmentation(SceneTask):
     """
 
     name: ClassVar[str] = "segmentation"
-    gives_masks: ClassVar[bool] = True
+    endings: ClassVar[tuple[str, ...]] = ("",)
     keeps_groups: ClassVar[bool] = False
     strides: ClassVar[tuple[int, ...]] = (4, 8, 16, 32)
     width: ClassVar[int] = 64

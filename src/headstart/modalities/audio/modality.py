@@ -96,7 +96,12 @@ class AudioModality(Modality):
         """
         from headstart.modalities.audio.sound_file import sample_headers
 
-        objectives, encoder = request.choose("simclr", "mel_conv")
+        objectives, encoder = request.choose(
+            "simclr",
+            "mel_conv",
+            objective_for={"conv_tasnet": "mixit"},
+            encoder_for=dict.fromkeys(("pit", "mixit"), "conv_tasnet"),
+        )
         if request.length:
             return Defaults(objectives, encoder, request.length)
         seconds, _ = sample_headers(request.records)

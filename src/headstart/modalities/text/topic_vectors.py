@@ -28,7 +28,6 @@ from headstart.stored import read_json
 if TYPE_CHECKING:
     from datasets import Dataset
 
-
     from headstart.modalities.portable import Portable
 
 #: Maximum number of n-grams of words, and of characters: 300 axes of both take 36 MB.

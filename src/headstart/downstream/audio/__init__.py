@@ -1,0 +1,1 @@
+"""Tasks of recordings alone."""

@@ -67,6 +67,26 @@ def test_loss_and_gradients_equal_the_definition_written_out(kind, wise):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
 
+def test_a_copy_is_measured_by_the_spread_of_the_teachers_vectors(monkeypatch):
+    teacher = TinyConv(seed=5)
+    monkeypatch.setattr(distill, "open_encoder", lambda folder: copy.deepcopy(teacher))
+    monkeypatch.setattr(distill, "read_note", lambda folder: {"modality": "image", "length": 16})
+    objective = build(Distill, teacher="anywhere", loss="copy").train()
+    assert list(objective.head.parameters()) == []
+    corrupted = objective.corrupt(make_batch(6), generator(0))
+    wanted = teacher.eval().pool(corrupted).detach()
+    guesses = objective.encoder.pool(corrupted)
+    theirs = ((guesses - wanted) ** 2).mean() / ((wanted - wanted.mean(0)) ** 2).mean()
+    torch.testing.assert_close(objective(corrupted)["loss"], theirs, rtol=1e-4, atol=1e-5)
+    objective.encoder.load_state_dict(teacher.state_dict())
+    assert objective.eval()(corrupted)["loss"] < 1e-6
+
+
+def test_a_copy_is_as_wide_as_its_teacher(wise):
+    with pytest.raises(HeadstartError, match="loss=copy needs a student as wide as its teacher"):
+        build(Distill, teacher="anywhere", loss="copy")
+
+
 def test_every_parameter_moves_and_the_teacher_is_none_of_them(wise):
     objective = build(Distill, teacher="anywhere").train()
     objective(objective.corrupt(make_batch(6), generator(0)))["loss"].backward()

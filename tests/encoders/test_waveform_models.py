@@ -11,9 +11,9 @@ import torch
 import transformers
 from transformers import ASTFeatureExtractor, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
 
-from headstart.encoders import FrameEncoder
 from headstart.encoders.conformer import Conformer, ConformerOptions
 from headstart.encoders.opening import create_encoder, open_encoder, open_processor, read_note
+from headstart.encoders.recordings import FrameEncoder
 from headstart.errors import HeadstartError
 from headstart.modalities.audio.processor import AudioProcessor
 from headstart.modalities.audio.reading import Reading

@@ -19,8 +19,9 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.encoders import EncoderKind, Features, FrameEncoder, check_heads
+from headstart.encoders import EncoderKind, Features, check_heads
 from headstart.encoders.mel_conv import RATE
+from headstart.encoders.recordings import FrameEncoder
 from headstart.errors import HeadstartError, refused
 from headstart.files import write_json
 from headstart.modalities import Processor

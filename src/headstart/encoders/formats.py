@@ -16,8 +16,8 @@ from headstart.encoders import (
     EncoderKind,
     PixelEncoder,
     TokenEncoder,
-    WaveformEncoder,
 )
+from headstart.encoders.recordings import WaveformEncoder
 from headstart.errors import HeadstartError, refused
 from headstart.stored import opening
 

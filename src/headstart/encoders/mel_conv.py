@@ -18,7 +18,8 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.encoders import EncoderKind, Features, FrameEncoder
+from headstart.encoders import EncoderKind, Features
+from headstart.encoders.recordings import FrameEncoder
 from headstart.errors import HeadstartError, refused
 from headstart.files import write_json
 from headstart.modalities import Processor

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headstart.batch import Batch
-from headstart.encoders import Features, WaveformEncoder
+from headstart.encoders import Features
+from headstart.encoders.recordings import WaveformEncoder
 from headstart.errors import HeadstartError, refused
 from headstart.files import write_json
 from headstart.modalities.spectra import on_grid, real_frames

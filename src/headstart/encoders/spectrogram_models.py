@@ -15,8 +15,9 @@ from transformers import AutoFeatureExtractor, AutoModel
 from transformers.utils import logging as transformers_logging
 
 from headstart.batch import Batch
-from headstart.encoders import Features, WaveformEncoder
+from headstart.encoders import Features
 from headstart.encoders.audio_folders import CELLS
+from headstart.encoders.recordings import WaveformEncoder
 from headstart.errors import HeadstartError, refused
 from headstart.modalities.spectra import on_grid, real_frames
 from headstart.weights import load_strictly

@@ -17,8 +17,9 @@ from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
 from headstart.batch import Batch
-from headstart.encoders import Features, FrameEncoder
+from headstart.encoders import Features
 from headstart.encoders.audio_folders import CELLS, preprocessor_of, write_preprocessor
+from headstart.encoders.recordings import FrameEncoder
 from headstart.errors import HeadstartError
 from headstart.modalities.spectra import on_grid, real_frames
 from headstart.weights import load_strictly

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from headstart.encoders import TokenEncoder, WaveformEncoder
+from headstart.encoders import TokenEncoder
 from headstart.encoders.published import Published
+from headstart.encoders.recordings import WaveformEncoder
 from headstart.errors import HeadstartError
 from headstart.files import cache_home, write_json
 from headstart.modalities.spectra import step_of

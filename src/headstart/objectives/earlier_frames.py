@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from headstart.batch import Batch
-from headstart.encoders import FrameEncoder
 from headstart.encoders.opening import open_encoder
+from headstart.encoders.recordings import FrameEncoder
 from headstart.errors import HeadstartError
 
 

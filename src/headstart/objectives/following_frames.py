@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.encoders import FrameEncoder
+from headstart.encoders.recordings import FrameEncoder
 from headstart.errors import HeadstartError
 from headstart.modalities import Processor
 from headstart.modalities.spectra import BANDS, real_frames

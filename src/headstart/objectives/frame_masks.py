@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headstart.batch import Batch
-from headstart.encoders import FrameEncoder
+from headstart.encoders.recordings import FrameEncoder
 from headstart.errors import HeadstartError
 from headstart.modalities import Processor
 

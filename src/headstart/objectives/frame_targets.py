@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch, Rows
 from headstart.config import Options
-from headstart.encoders import FrameEncoder
+from headstart.encoders.recordings import FrameEncoder
 from headstart.modalities import Processor
 from headstart.modalities.spectra import BANDS, cepstra, frames_of, log_mel, on_grid, slopes
 from headstart.objectives import Objective

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from headstart.batch import Batch
 from headstart.config import Options
-from headstart.encoders import FrameEncoder
+from headstart.encoders.recordings import FrameEncoder
 from headstart.modalities import Processor
 from headstart.objectives import Objective
 from headstart.objectives.frame_masks import (

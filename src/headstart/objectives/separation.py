@@ -42,7 +42,6 @@ class MixitOptions(Options):
 class Separation(Objective):
     """What both objectives share: other rows of the batch are added to each row."""
 
-    family = "separation"
     needs = frozenset({"waveform", "voices"})
     alone = True
     encoder: ConvTasNet
@@ -69,6 +68,7 @@ class Pit(Separation):
     that of the outputs, and ``si_sdr_chance`` that of the mixture itself.
     """
 
+    family = "separation"
     Options = PitOptions
 
     def __init__(self, encoder: ConvTasNet, processor: Processor, options: PitOptions) -> None:
@@ -113,6 +113,7 @@ class Mixit(Separation):
     source is ever seen. The network gives twice as many signals as a recording has voices.
     """
 
+    family = "separation"
     Options = MixitOptions
 
     def __init__(self, encoder: ConvTasNet, processor: Processor, options: MixitOptions) -> None:

@@ -226,23 +226,58 @@ def test_a_spectrogram_ahead_is_predicted_from_what_is_left_of_it() -> None:
     same_gradients(objective(given)["loss"], expected, objective, at_least=6, atol=1e-5)
 
 
-def test_vectors_ahead_are_recognised_among_those_of_the_batch() -> None:
-    objective = build("frame_cpc").eval()
-    given = objective.corrupt(batch(WORDS, np.arange(3)), generator(0))
+def recognised(objective, given: dict[str, Tensor], rows: list[int]) -> Tensor:
+    """Return the loss of some recordings, whose frames are recognised among those of all."""
     vectors, frames = in_context(objective.encoder, given)
-    every = torch.cat([objective.target(vectors[row, : frames[row]]) for row in range(3)])
+    every = [objective.target(each[:count]) for each, count in zip(vectors, frames, strict=True)]
     starts = [0, *frames.cumsum(0).tolist()]
     losses = []
     for step, predict in enumerate(objective.predict, objective.encoder.near + 1):
         terms = []
-        for row in range(3):
+        for row in rows:
             seen, _ = objective.recurrent(vectors[row : row + 1, : frames[row]])
             for t in range(int(frames[row]) - step):
-                scores = every @ predict(seen[0, t]) * 8**-0.5
+                scores = torch.cat(every) @ predict(seen[0, t]) * 8**-0.5
                 terms.append(scores.logsumexp(0) - scores[starts[row] + t + step])
-        losses.append(torch.stack(terms).mean())
-    expected = torch.stack(losses).mean()
+        losses += [torch.stack(terms).mean()] if terms else []
+    return torch.stack(losses).mean() if losses else torch.zeros(())
+
+
+def test_vectors_ahead_are_recognised_among_those_of_the_batch() -> None:
+    objective = build("frame_cpc").eval()
+    given = objective.corrupt(batch(WORDS, np.arange(3)), generator(0))
+    expected = recognised(objective, given, [0, 1, 2])
     same_gradients(objective(given)["loss"], expected, objective, at_least=6, atol=1e-5)
+
+
+#: Recordings of two processes; that of the second one has nothing ahead.
+DIVIDED = [[0, 1], [2]]
+UNLIKE = [*WORDS[:2], WORDS[2][:400]]
+
+
+def weighed(loss: Tensor, objective) -> Tensor:
+    """Return a loss and its gradients in the targets and the first prediction, as one vector."""
+    loss.backward()
+    parts = (objective.target, objective.predict[0])
+    return torch.cat([loss.detach()[None], *(part.weight.grad.flatten() for part in parts)])
+
+
+def _unlike(rank: int, folder: str) -> None:
+    objective = build("frame_cpc").eval()
+    for part in (objective.target, objective.predict[0]):
+        part.weight.grad = torch.zeros_like(part.weight)
+    values = weighed(objective(batch(UNLIKE, np.array(DIVIDED[rank])))["loss"], objective)
+    distributed.all_reduce(values)
+    torch.save(values, f"{folder}/{rank}.pt")
+
+
+def test_processes_may_have_recordings_of_unlike_length(tmp_path) -> None:
+    objective = build("frame_cpc").eval()
+    given = batch(UNLIKE, np.arange(3))
+    expected = sum(recognised(objective, given, rows) for rows in DIVIDED)
+    in_two_processes(_unlike, tmp_path)
+    found = torch.load(tmp_path / "0.pt", weights_only=True)
+    torch.testing.assert_close(found, weighed(expected, objective), rtol=1e-4, atol=1e-5)
 
 
 def test_a_vector_does_not_see_farther_than_it_says() -> None:

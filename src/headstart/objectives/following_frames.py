@@ -19,8 +19,8 @@ from headstart.modalities import Processor
 from headstart.modalities.spectra import BANDS, real_frames
 from headstart.objectives import Objective
 from headstart.objectives.frame_targets import mel_values
-from headstart.objectives.losses import full_precision
-from headstart.objectives.predictive import among_all
+from headstart.objectives.losses import full_precision, gather_uneven
+from headstart.objectives.predictive import among
 
 
 class APCOptions(Options):
@@ -143,8 +143,10 @@ class FrameCPC(Following):
         vectors, seen, frames = self.context(batch)
         real = real_frames(frames, vectors.shape[1])
         targets = self.target(vectors[real])
-        # The number of each real frame among those of the batch.
-        number = (real.flatten().cumsum(0) - 1).view_as(real)
+        # Once, as the distances that are predicted may differ from process to process.
+        every, first = gather_uneven(targets)
+        # The number of each real frame among those of all processes.
+        number = (real.flatten().cumsum(0) - 1).view_as(real) + first
         sums: dict[str, Tensor] = {}
         done = 0
         for step, predict in enumerate(self.predict, self.near + 1):
@@ -153,9 +155,9 @@ class FrameCPC(Following):
                 continue
             done += 1
             predicted = predict(seen[:, :-step][both]) * targets.shape[1] ** -0.5
-            found = among_all(predicted, targets, number[:, step:][both])
+            found = among(predicted, every, number[:, step:][both])
             for name, value in found.items():
                 sums[name] = sums.get(name, 0) + value
         if not done:
-            return {"loss": targets.sum() * 0.0 + seen.sum() * 0.0}
+            return {"loss": every.sum() * 0.0 + seen.sum() * 0.0}
         return {name: value / done for name, value in sums.items()}

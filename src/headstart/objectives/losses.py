@@ -227,6 +227,20 @@ def gather(rows: Tensor) -> Tensor:
     return _Gather.apply(rows.contiguous()) if _is_distributed() else rows
 
 
+def gather_uneven(rows: Tensor) -> tuple[Tensor, int]:
+    """Return what :func:`gather` does of rows (B,D) whose number differs, and the first own one."""
+    if not _is_distributed():
+        return rows, 0
+    count = torch.tensor([len(rows)], device=rows.device)
+    counts = [torch.empty_like(count) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(counts, count)
+    sizes = [int(each) for each in counts]
+    # Parts that are exchanged have one size.
+    parts = gather(F.pad(rows, (0, 0, 0, max(sizes) - len(rows)))).split(max(sizes))
+    every = torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+    return every, sum(sizes[: distributed.get_rank()])
+
+
 class _Gather(torch.autograd.Function):
     """All-gather with a gradient.
 

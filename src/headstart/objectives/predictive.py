@@ -9,6 +9,7 @@ those below it.
 from __future__ import annotations
 
 import torch
+import torch.distributed as distributed
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -132,12 +133,13 @@ def among_all(predicted: Tensor, targets: Tensor, positive: Tensor) -> dict[str,
     of all processes, are negatives. ``positive`` (N,) is the index of each prediction's target.
     """
     every = gather(targets)
-    own = torch.arange(len(targets), device=targets.device)
-    if len(every) > len(targets):
-        import torch.distributed as distributed
+    first = distributed.get_rank() * len(targets) if len(every) > len(targets) else 0
+    return among(predicted, every, first + positive)
 
-        own = own + distributed.get_rank() * len(targets)
+
+@full_precision
+def among(predicted: Tensor, every: Tensor, positive: Tensor) -> dict[str, Tensor]:
+    """Return what :func:`among_all` does, for targets (M,d) that were gathered already."""
     logits = predicted @ every.T
-    correct = own[positive]
-    results = {"loss": F.cross_entropy(logits, correct), "accuracy": accuracy(logits, correct)}
+    results = {"loss": F.cross_entropy(logits, positive), "accuracy": accuracy(logits, positive)}
     return by_chance(results, 1 / len(every))

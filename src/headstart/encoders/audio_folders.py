@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.encoders.formats import foreign_config
+from headstart.errors import HeadstartError, refused
 from headstart.files import write_json
 
 PREPROCESSOR = "preprocessor_config.json"
@@ -15,6 +16,8 @@ RATE = 16_000
 #: Equal parts of the time whose means are the vector: when something sounds is most of what a short
 #: recording says.
 CELLS = 8
+_MOST_CELLS = 64
+_REMEDY = "copy the folder again, or name another one"
 #: Networks on samples, all built as wav2vec 2.0 is, by their ``model_type``.
 WAVES = frozenset(
     {"wav2vec2", "hubert", "wavlm", "data2vec-audio", "unispeech", "unispeech-sat"}
@@ -38,7 +41,11 @@ def reads_spectrograms(folder: str | Path) -> bool:
 
 
 def preprocessor_of(folder: str | Path) -> dict[str, Any]:
-    """Return the configuration of a network's preprocessing, with the rate at least."""
+    """Return the configuration of a network's preprocessing, with the rate at least.
+
+    Raises:
+        HeadstartError: its file is damaged.
+    """
     from transformers.utils import cached_file
 
     path = cached_file(
@@ -47,8 +54,25 @@ def preprocessor_of(folder: str | Path) -> dict[str, Any]:
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
     )
-    found = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
-    return {"sampling_rate": RATE, "do_normalize": True, **found}
+    with refused(f"the preprocessing in {str(folder)!r} cannot be read", _REMEDY, Exception):
+        found = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+        return {"sampling_rate": RATE, "do_normalize": True, **found}
+
+
+def cells_of(config: Any, folder: str | Path) -> int:
+    """Return the parts of the time that a network's configuration asks for, if it does.
+
+    Raises:
+        HeadstartError: there cannot be so many.
+    """
+    ours = getattr(config, "headstart", None) or {}
+    cells = ours.get("cells", CELLS) if isinstance(ours, dict) else None
+    if not isinstance(cells, int) or isinstance(cells, bool) or not 1 <= cells <= _MOST_CELLS:
+        raise HeadstartError(
+            f"the config.json in {str(folder)!r} asks for {str(cells)[:40]} cells, and 1 to "
+            f"{_MOST_CELLS} are possible; {_REMEDY}."
+        )
+    return cells
 
 
 def write_preprocessor(preprocessor: dict[str, Any], folder: Path) -> None:

@@ -65,10 +65,10 @@ class SpeakerLSTM(WaveformEncoder):
 
     def __init__(self, layers: Sequence[int] = LAYERS, cells: int = CELLS) -> None:
         super().__init__()
-        if not layers or not set(layers) <= set(range(1, _DEPTH + 1)) or cells < 1:
+        if not layers or not set(layers) <= set(range(1, _DEPTH + 1)) or not 1 <= cells <= 64:
             raise HeadstartError(
                 f"layers {list(layers)} on {cells} cells are not those of a speaker encoder: name "
-                f"some of 1 to {_DEPTH}, and a cell at least."
+                f"some of 1 to {_DEPTH}, and 1 to 64 cells."
             )
         self.described, self.cells = tuple(sorted(set(layers))), cells
         self.width = cells * len(self.described) * _WIDTH

@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from headstart.batch import Batch
 from headstart.encoders import Features
-from headstart.encoders.audio_folders import CELLS
+from headstart.encoders.audio_folders import CELLS, cells_of
 from headstart.encoders.recordings import WaveformEncoder
 from headstart.errors import HeadstartError, refused
 from headstart.modalities.spectra import on_grid, real_frames
@@ -108,8 +108,7 @@ class SpectrogramEncoder(WaveformEncoder):
         hint = "copy the folder again, with its preprocessor_config.json"
         with refused(f"the preprocessing in {str(folder)!r} cannot be read", hint, Exception):
             extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
-        ours = getattr(model.config, "headstart", None) or {}
-        return cls(model, extractor, int(ours.get("cells", CELLS)))
+        return cls(model, extractor, cells_of(model.config, folder))
 
     def _in_time(self, entry: Tensor) -> Tensor:
         """Return the last layer's vectors (B,T,D), one a moment."""

@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from headstart.batch import Batch
 from headstart.encoders import Features
-from headstart.encoders.audio_folders import CELLS, preprocessor_of, write_preprocessor
+from headstart.encoders.audio_folders import CELLS, cells_of, preprocessor_of, write_preprocessor
 from headstart.encoders.recordings import FrameEncoder
 from headstart.errors import HeadstartError
 from headstart.modalities.spectra import on_grid, real_frames
@@ -174,8 +174,7 @@ class Wav2Vec2Encoder(FrameEncoder):
             HeadstartError: Transformers cannot open it, or it is of another family.
         """
         model = load_strictly(AutoModel, folder)
-        ours = getattr(model.config, "headstart", None) or {}
-        return cls(model, preprocessor_of(folder), int(ours.get("cells", CELLS)))
+        return cls(model, preprocessor_of(folder), cells_of(model.config, folder))
 
 
 def _standardised(waveform: Tensor, lengths: Tensor) -> Tensor:

@@ -119,6 +119,9 @@ def test_subtitles_are_divided_at_pauses_and_at_their_length() -> None:
 
 def test_names_of_files_are_plain_and_occur_once() -> None:
     assert file_names(["a/x.wav", "b/x.wav", "..", "c\\y?.wav"]) == ["x", "x-2", "recording", "y_"]
+    long = file_names(["n" * 251 + ".wav", "n" * 250 + "m.wav", "語" * 80 + ".wav"])
+    assert len(set(long)) == 3
+    assert max(len(f"{name}_voice1.wav".encode()) for name in long) <= 255
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 import numpy as np
 import pytest
 import soundfile
@@ -11,6 +13,7 @@ import headstart as hs
 from headstart.downstream.audio.voices import merged, rescaled, voices
 from headstart.encoders.conv_tasnet import ConvTasNet, ConvTasNetOptions
 from headstart.errors import HeadstartError
+from headstart.files import DiskFull
 
 RATE = 8000
 SMALL = {"filters": 16, "kernel": 16, "bottleneck": 8, "hidden": 16, "layers": 2, "repeats": 1}
@@ -92,3 +95,21 @@ def test_what_cannot_be_written_is_refused_in_one_sentence(run, tmp_path) -> Non
     with pytest.raises(HeadstartError, match="gives 4 signals"):
         hs.predict(*given, out=str(tmp_path / "voices"), voices=7)
     assert not (tmp_path / "voices").exists()
+
+
+def test_a_full_disk_leaves_no_voices_and_is_said(run, tmp_path, monkeypatch) -> None:
+    soundfile.write(tmp_path / "mixture.wav", tone(400), RATE)
+    before, after = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr("headstart.downstream.audio.voices.voices", _limited)
+    try:
+        with pytest.raises(DiskFull, match="the disk is full"):
+            hs.predict(str(run.folder), str(tmp_path / "mixture.wav"), out=str(tmp_path / "voices"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, after))
+    assert [path.name for path in tmp_path.iterdir()] == ["mixture.wav"]
+
+
+def _limited(*given) -> np.ndarray:
+    """Return voices that are longer than a file may be from here on."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    return np.stack([tone(300), tone(900)])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,9 +12,11 @@ from sounding import encoded, tone
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 import headstart as hs
+from headstart.encoders.audio_folders import cells_of, preprocessor_of
 from headstart.encoders.opening import OpenedEncoder
 from headstart.encoders.speaker_lstm import SpeakerLSTM
 from headstart.errors import HeadstartError
+from headstart.modalities.audio.reading import stated_rate
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +86,19 @@ def test_pieces_that_are_too_short_for_a_mask_are_refused_before_training(values
             objective="hubert",
             objective_options={"hubert": {"span": 40}},
         )
+
+
+@pytest.mark.parametrize("rate", [0, -8000, 8000.5, 10**12, True])
+def test_a_folder_with_an_impossible_rate_is_refused(rate, tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"sampling_rate": rate}))
+    with pytest.raises(HeadstartError, match="samples a second, and whole numbers"):
+        stated_rate(tmp_path)
+
+
+def test_damaged_settings_of_a_network_are_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text("{")
+    with pytest.raises(HeadstartError, match=r"the preprocessing in .* cannot be read"):
+        preprocessor_of(tmp_path)
+    for ours in ({"cells": 0}, {"cells": 10**9}, {"cells": "x"}, 7):
+        with pytest.raises(HeadstartError, match="cells, and 1 to 64 are possible"):
+            cells_of(SimpleNamespace(headstart=ours), tmp_path)

@@ -27,7 +27,7 @@ def write_transcripts(rows: Sequence[dict[str, Any]], out: Path) -> None:
         rows: predictions with ``id``, ``text`` and ``words``.
 
     Raises:
-        HeadstartError: an ``.srt`` of several recordings, or a folder that exists already.
+        HeadstartError: an ``.srt`` of several recordings, or a folder with files in it.
     """
     known = [row for row in rows if row.get("text") is not None]
     if out.suffix == ".srt":
@@ -38,7 +38,7 @@ def write_transcripts(rows: Sequence[dict[str, Any]], out: Path) -> None:
             )
         write_text(out, subtitles(known[0]["words"]) if known else "")
         return
-    if out.exists():
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise HeadstartError(f"{out} exists already; choose another --out, or move it.")
     names = file_names([str(row["id"]) for row in known])
     with whole_folder(out) as folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -77,7 +78,7 @@ def write_voices(
     if cut:
         say(
             f"Of {cut:,} recordings the first {most:g} seconds are separated; cut longer ones "
-            "first, or pre-train with a larger --set audio.seconds."
+            "first, or pre-train with --set audio.seconds=N for a larger N."
         )
     return rows
 
@@ -155,7 +156,10 @@ def _written(found: np.ndarray, name: str, folder: Path, rate: int) -> list[dict
     rows = []
     for number, voice in enumerate(found, start=1):
         file = f"{name}_voice{number}.wav"
-        soundfile.write(folder / file, voice, rate, subtype="FLOAT")
+        # Of a file that cannot be written, the library says "System error", and Python why.
+        stream = BytesIO()
+        soundfile.write(stream, voice, rate, subtype="FLOAT", format="WAV")
+        (folder / file).write_bytes(stream.getbuffer())
         share = float(np.square(voice).sum()) / total
         rows.append({"file": file, "seconds": len(voice) / rate, "power": round(share, 4)})
     return rows

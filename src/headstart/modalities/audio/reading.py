@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.errors import HeadstartError
+from headstart.modalities.audio.decode import HIGHEST, LOWEST
 from headstart.stored import read_json
 
 #: The file of a processor in an encoder folder.
@@ -46,20 +48,35 @@ def reading_of(folder: str | Path) -> Reading | None:
     if not (Path(folder) / FILE).is_file():
         return None
     kept = read_json(Path(folder) / FILE, rate=int, trim=bool, seconds=float)
+    _check_rate(kept["rate"], folder)
     return Reading(kept["rate"], kept.get("channel"), kept["trim"], kept["seconds"])
 
 
 def stated_rate(folder: str | Path) -> int | None:
-    """Return the rate that the network of a folder, or of a hub name, was made for, if it says."""
+    """Return the rate that the network of a folder, or of a hub name, was made for, if it says.
+
+    Raises:
+        HeadstartError: no recording has such a rate.
+    """
     for name, key in _STATED.items():
         file = _file(folder, name)
         try:
             rate = json.loads(file.read_text(encoding="utf-8"))[key] if file else None
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        if isinstance(rate, int) and rate > 0:
-            return rate
+        if isinstance(rate, int | float):
+            _check_rate(rate, folder)
+            return int(rate)
     return None
+
+
+def _check_rate(rate: float, folder: str | Path) -> None:
+    """Refuse a rate to which a recording would be stretched without end."""
+    if isinstance(rate, bool) or not LOWEST <= rate <= HIGHEST or rate != int(rate):
+        raise HeadstartError(
+            f"{folder} reads {rate} samples a second, and whole numbers from {LOWEST:,} to "
+            f"{HIGHEST:,} are possible; copy the folder again, or name another one."
+        )
 
 
 def _file(folder: str | Path, name: str) -> Path | None:

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import tarfile
+import wave
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import datasets
 import numpy as np
 import pandas
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from drawing import image_bytes
 
@@ -47,6 +49,16 @@ def picture(number: int) -> bytes:
     return image_bytes(seed=number)
 
 
+def sound(number: int) -> bytes:
+    """Return a second of a tone as WAV, whose pitch is its number's."""
+    data = io.BytesIO()
+    with wave.open(data, "wb") as file:
+        file.setparams((1, 2, 8000, 8000, "NONE", ""))
+        times = np.arange(8000) * (300 + 100 * number) * 2 * np.pi / 8000
+        file.writeframes((np.sin(times) * 9000).astype("<i2").tobytes())
+    return data.getvalue()
+
+
 def line(number: int) -> str:
     return f"{ROWS[number]['text']}\nof two lines"
 
@@ -75,18 +87,18 @@ def noted() -> None:
     datasets.Dataset.from_dict(rows, features=features).to_parquet("reviews.parquet")
 
 
-def zipped() -> None:
-    with zipfile.ZipFile("animals.zip", "w") as archive:
-        for name, data in each("animals/@/#.png", picture).items():
-            archive.writestr(name, data)
+def zipped(name: str, found: dict[str, str | bytes]) -> None:
+    with zipfile.ZipFile(name, "w") as archive:
+        for member, data in found.items():
+            archive.writestr(member, data)
 
 
-def shard() -> None:
-    with tarfile.open("shard.tar", "w") as archive:
+def shard(name: str, suffix: str, make: Callable[[int], bytes]) -> None:
+    with tarfile.open(name, "w") as archive:
         for name, data in [
             pair
             for n in range(4)
-            for pair in ((f"{n}.png", picture(n)), (f"{n}.cls", LABELS[n].encode()))
+            for pair in ((f"{n}.{suffix}", make(n)), (f"{n}.cls", LABELS[n].encode()))
         ]:
             member = tarfile.TarInfo(name)
             member.size = len(data)
@@ -99,13 +111,18 @@ def pictures() -> None:
     datasets.Dataset.from_dict(rows, features=kind).to_parquet("pictures.parquet")
 
 
+def recordings() -> None:
+    rows = {"audio": [{"bytes": sound(n), "path": None} for n in range(4)], "label": LABELS}
+    pq.write_table(pa.table(rows), "recordings.parquet")
+
+
 def arrays() -> None:
     x = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
     np.savez("digits.npz", x_train=x, y_train=LABELS, x_test=x[:1], y_test=LABELS[:1])
 
 
 def named(file: str, header: str, row: str) -> None:
-    files(".", each("photos/#.png", picture))
+    files(".", each("photos/#.png", picture) | each("clips/#.wav", sound))
     rows = [row.replace("@", LABELS[n]).replace("#", str(n)) for n in range(4)]
     Path(file).write_text("\n".join([header, *rows]))
 
@@ -161,10 +178,47 @@ LAYOUTS: dict[str, tuple[Callable[[], Any], str, list[str] | None]] = {
         "image",
         LABELS,
     ),
-    "animals.zip": (zipped, "image", sorted(LABELS)),
-    "shard.tar": (shard, "image", LABELS),
+    "animals.zip": (
+        lambda: zipped("animals.zip", each("animals/@/#.png", picture)),
+        "image",
+        sorted(LABELS),
+    ),
+    "shard.tar": (lambda: shard("shard.tar", "png", picture), "image", LABELS),
     "pictures.parquet": (pictures, "image", LABELS),
     "digits.npz#train": (arrays, "image", LABELS),
+    "clips": (lambda: files("clips", each("#.wav", sound)), "audio", None),
+    "words": (lambda: files("words", each("@/#.wav", sound)), "audio", sorted(LABELS)),
+    "spoken.csv": (
+        lambda: named("spoken.csv", "file,label", "clips/#.wav,@"),
+        "audio",
+        LABELS,
+    ),
+    "calls.csv": (
+        lambda: named("calls.csv", "nr,call,about", "#,clips/#.wav,@"),
+        "audio",
+        LABELS,
+    ),
+    "manifest.jsonl": (
+        lambda: files(
+            ".",
+            each("clips/#.wav", sound)
+            | {
+                "manifest.jsonl": "".join(
+                    json.dumps({"audio_filepath": f"clips/{n}.wav", "text": f"tone {n}"}) + "\n"
+                    for n in range(4)
+                )
+            },
+        ),
+        "audio",
+        None,
+    ),
+    "words.zip": (
+        lambda: zipped("words.zip", each("words/@/#.wav", sound)),
+        "audio",
+        sorted(LABELS),
+    ),
+    "spoken.tar": (lambda: shard("spoken.tar", "wav", sound), "audio", LABELS),
+    "recordings.parquet": (recordings, "audio", LABELS),
     "events.csv": (lambda: events("events.csv", "user_id,item_id,timestamp"), "interactions", None),
     "log.csv": (lambda: events("log.csv", "who,what,when"), "interactions", None),
     "histories.jsonl": (

@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.data.columnar import holds_bytes
 from headstart.data.content import Content
@@ -65,6 +65,11 @@ def _export(records: Dataset, folder: Path) -> list[str]:
     return _FILES.export(records, folder, _suffix)
 
 
+def _of_object(value: Any) -> bytes | None:
+    """Return the bytes of a file as they are; pictures in memory are looked for before."""
+    return value if isinstance(value, bytes) else None
+
+
 def _suffix(data: bytes) -> str:
     import soundfile
 
@@ -105,4 +110,5 @@ AUDIO = Content(
     survey=survey,
     export=_export,
     rows=64,
+    of_object=_of_object,
 )

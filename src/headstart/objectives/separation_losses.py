@@ -6,7 +6,6 @@ https://arxiv.org/abs/1811.02508. All losses are in decibels, and lower is bette
 
 from __future__ import annotations
 
-from functools import lru_cache
 from itertools import permutations, product
 
 import torch
@@ -77,13 +76,11 @@ def consistent(estimates: Tensor, mixture: Tensor) -> Tensor:
     return estimates + missing[:, None] / estimates.shape[1]
 
 
-@lru_cache(maxsize=8)
 def _orders(count: int) -> Tensor:
     """Return all orders (N!,N)."""
     return torch.tensor(list(permutations(range(count))))
 
 
-@lru_cache(maxsize=8)
 def _assignments(count: int) -> Tensor:
     """Return all assignments (2^M,2,M) of M estimates to two mixtures: 1 where it belongs."""
     second = torch.tensor(list(product((0.0, 1.0), repeat=count)))

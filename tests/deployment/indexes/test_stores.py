@@ -171,11 +171,24 @@ def test_what_is_not_there_is_one_sentence(run: hs.Run, out: str) -> None:
         run.index(out=out, delete=["1"])
 
 
+def test_a_folder_of_other_things_is_no_store_and_a_search_makes_none(
+    run: hs.Run, tmp_path: Path
+) -> None:
+    pytest.importorskip("qdrant_client", reason="qdrant-client (extra `qdrant`) is not installed")
+    with pytest.raises(HeadstartError, match="there is no index"):
+        run.search(query="apple", index=f"qdrant:{tmp_path / 'new'}")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(HeadstartError, match="holds other files and no collections of Qdrant"):
+        run.index([{"text": "plum"}], out=f"qdrant:{tmp_path}")
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+
+
 @pytest.mark.parametrize("out", ["qdrant"], indirect=True)
 def test_a_change_that_was_cut_off_is_noticed_and_repeated(run: hs.Run, made: str) -> None:
     address = address_of(made)
     assert address is not None
-    store = open_store(address)
+    store = open_store(address, make=False)
     about = store.about()
     assert about is not None
     store.describe(About(**{**about.plain(), "columns": about.columns, "whole": False}))
@@ -191,7 +204,7 @@ def test_a_change_that_was_cut_off_is_noticed_and_repeated(run: hs.Run, made: st
 def test_a_collection_of_others_is_never_replaced(run: hs.Run, made: str) -> None:
     address = address_of(made)
     assert address is not None
-    store: Any = open_store(address)
+    store: Any = open_store(address, make=False)
     store._client.create_collection("theirs", vectors_config={})
     for options in ({}, {"overwrite": True}, {"upsert": True}):
         with pytest.raises(HeadstartError, match="is not headstart's; choose another name"):
@@ -235,7 +248,7 @@ def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     address = address_of("qdrant:there")
     assert address is not None
     with pytest.raises(HeadstartError, match=r"pip install 'headstart\[qdrant\]'"):
-        open_store(address)
+        open_store(address, make=False)
 
 
 def test_a_key_comes_from_a_variable_or_a_file(

@@ -144,7 +144,7 @@ def test_a_record_without_one_of_both_is_set_aside_with_the_reason(tmp_path, row
 def test_characters_outside_of_a_given_alphabet_are_set_aside(tmp_path) -> None:
     audit = Audit()
     table = faulty(tmp_path, [{"audio": "good.wav", "transcript": "abx"}])
-    records = read(table, audit, task_options={"ctc": {"alphabet": "abc"}})
+    records = read(table, audit, task_options={"ctc": {"alphabet": "aBC"}})
     assert len(records) == 1
     assert audit.reasons == {"'x' of its transcript is not in the alphabet": 1}
 

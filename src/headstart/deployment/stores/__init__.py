@@ -181,8 +181,11 @@ def address_of(place: str) -> Address | None:
     return Address(store, where, name or NAME)
 
 
-def open_store(address: Address) -> VectorStore:
+def open_store(address: Address, make: bool) -> VectorStore:
     """Connect to a store.
+
+    Args:
+        make: whether a folder may be made where there is none; a search makes none.
 
     Raises:
         HeadstartError: its library is not installed, or it does not answer.
@@ -194,5 +197,5 @@ def open_store(address: Address) -> VectorStore:
             f"`pip install 'headstart[{extra}]'`."
         )
     module, _, name = home.partition(":")
-    store: VectorStore = getattr(import_module(module), name).open(address)
+    store: VectorStore = getattr(import_module(module), name).open(address, make)
     return store

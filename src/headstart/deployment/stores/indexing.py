@@ -54,7 +54,7 @@ def change_store(
         raise HeadstartError(
             "a search in a store is exact, as long as it takes; leave out --approximate."
         )
-    store = open_store(address)
+    store = open_store(address, make=True)
     weights = digest_of_weights(opened.encoder, opened.processor)
     own = About(weights, opened.length, opened.encoder.width, opened.modality.name)
     _check(plan, address, store.about(), own, opened)

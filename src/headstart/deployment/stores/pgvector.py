@@ -48,8 +48,8 @@ class PostgresStore:
         self._connection: psycopg.Connection[Any] | None = None
 
     @classmethod
-    def open(cls, address: Address) -> PostgresStore:
-        """Connect to a database.
+    def open(cls, address: Address, make: bool) -> PostgresStore:
+        """Connect to a database; ``make`` has no meaning, as none is made.
 
         Raises:
             HeadstartError: it does not answer, or refuses.

@@ -35,8 +35,10 @@ from headstart.stored import read_text
 KEY, KEY_FILE = "QDRANT_API_KEY", "QDRANT_API_KEY_FILE"
 _SEED = uuid.UUID("6f0f5b2c-1c5e-4d9b-8f5c-6b0e6d8b9a51")
 _MINE = "headstart"
-#: Stores by address: a folder can be open once, and a server that reloads opens it a second time.
-_OPEN: WeakValueDictionary[Address, QdrantStore] = WeakValueDictionary()
+#: What local mode knows its folders by.
+_META = "meta.json"
+#: Clients by place: a folder can be open once, and a server that reloads opens it a second time.
+_OPEN: WeakValueDictionary[str, QdrantClient] = WeakValueDictionary()
 
 
 class QdrantStore:
@@ -48,28 +50,31 @@ class QdrantStore:
         self._search = models.SearchParams(exact=True) if is_server else None
 
     @classmethod
-    def open(cls, address: Address) -> QdrantStore:
-        """Connect to a server, or open a folder.
+    def open(cls, address: Address, make: bool) -> QdrantStore:
+        """Connect to a server, or open a folder, which ``make`` may bring about.
 
         Raises:
             HeadstartError: the key cannot be read, another process has the folder open, or the
                 server does not answer.
         """
-        if address in _OPEN:
-            return _OPEN[address]
         place = address.place
+        is_server = place.startswith(("http://", "https://"))
+        known = _OPEN.get(place)
+        if known is not None:
+            return cls(known, address.name, is_server)
         with _plainly(place), warnings.catch_warnings():
             # A key over plain HTTP is the user's own network, as for any other client.
             warnings.simplefilter("ignore")
-            is_server = place.startswith(("http://", "https://"))
             if is_server:
                 client = QdrantClient(
                     url=place, api_key=_key(), timeout=60, check_compatibility=False
                 )
                 client.get_collections()
             else:
+                _check_folder(Path(place).expanduser(), address, make)
                 client = QdrantClient(path=os.path.expanduser(place))
-        return _OPEN.setdefault(address, cls(client, address.name, is_server))
+        _OPEN[place] = client
+        return cls(client, address.name, is_server)
 
     def about(self) -> About | None:
         """Return whose vectors the collection has."""
@@ -208,6 +213,21 @@ def _keys(column: str, number: dict[str, int]) -> tuple[str, str]:
 def _point(name: str) -> str:
     """Return the id of a point, which may be a UUID and no text."""
     return str(uuid.uuid5(_SEED, name))
+
+
+def _check_folder(folder: Path, address: Address, make: bool) -> None:
+    """Refuse a folder of other things, and to make one that is only to be read."""
+    if (folder / _META).is_file():
+        return
+    if folder.is_dir() and any(folder.iterdir()):
+        raise HeadstartError(
+            f"{folder} holds other files and no collections of Qdrant; name a new folder."
+        )
+    if not make:
+        raise HeadstartError(
+            f"there is no index at {folder}; make one with `headstart index RUN INPUT... --out "
+            f"{address}`."
+        )
 
 
 def _key() -> str | None:

@@ -44,7 +44,7 @@ class StoredElsewhere:
             HeadstartError: there is none, it is not whole, was made by another encoder, or no
                 filter can be read.
         """
-        store = open_store(address)
+        store = open_store(address, make=False)
         about = store.about()
         if about is None:
             raise HeadstartError(

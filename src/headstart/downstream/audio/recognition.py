@@ -214,7 +214,7 @@ class Recognition(Task):
             _distance(greedy(part), row) / max(1, len(row))
             for part, row in zip(found, truth, strict=True)
         ]
-        return {"loss": torch.tensor(sum(rates) / len(rates)), "nll": loss}
+        return {"loss": loss.new_tensor(sum(rates) / len(rates)), "nll": loss}
 
     # -- predicting --------------------------------------------------------------------------
 

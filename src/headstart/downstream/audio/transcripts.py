@@ -66,7 +66,7 @@ def read_transcribed(
     """
     records = modality.read([source], options, audit, fields=[TRANSCRIPT])
     texts = [folded(text) for text in records["label"]]
-    known = Alphabet(sorted({*alphabet, " "})) if alphabet else None
+    known = Alphabet(sorted({*map(folded, alphabet)} - {""} | {" "})) if alphabet else None
     good = np.ones(len(texts), dtype=bool)
     for index, (name, text) in enumerate(zip(records["id"], texts, strict=True)):
         if known is not None and (character := known.foreign(text)):

@@ -115,7 +115,9 @@ def test_no_further_one_is_begun_when_the_time_is_spent(monkeypatch) -> None:
 def test_nothing_is_begun_that_nobody_would_wait_for(seconds, needed, message, monkeypatch) -> None:
     head, some = _half_and_half()
     monkeypatch.setattr(alternatives, "SECONDS", seconds)
-    monkeypatch.setattr(alternatives, "foreseen", lambda *_, **__: Foreseen(needed, 0))
+    monkeypatch.setattr(
+        "headstart.evaluation.heads.foreseen.foreseen", lambda *_, **__: Foreseen(needed, 0)
+    )
     with pytest.raises(HeadstartError, match=message):
         head.alternatives(some, some)
 

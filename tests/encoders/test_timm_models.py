@@ -162,12 +162,18 @@ def test_names_of_architectures_are_kinds_and_all_else_is_to_be_opened(tmp_path,
     assert kind_of("resnet18") is None
 
 
-def test_no_architecture_looks_like_a_slip_of_an_encoder():
+def test_no_architecture_is_taken_for_a_slip_of_an_encoder():
+    from headstart.config import PretrainConfig
     from headstart.encoders.timm_names import near_timm
+    from headstart.verbs.learning import check_names
 
-    assert ENCODERS.near("ligth")
     assert near_timm("ligth") is None
-    assert [n for n in timm.list_models() if ENCODERS.near(n)] == []
+    with pytest.raises(HeadstartError, match="did you mean 'light'"):
+        check_names(PretrainConfig(sources=["a"], out="b", encoder="ligth"))
+    alike = [name for name in timm.list_models() if ENCODERS.near(name)]
+    assert "convformer_s18" in alike  # of conformer
+    for name in alike:
+        check_names(PretrainConfig(sources=["a"], out="b", encoder=name))
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def _vocabulary(run):
     found = {}
     for word in words:
         for text in (f" {word}", word):
-            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+            ids = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
             if len(ids) == 1:
                 found[word] = ids[0]
                 break

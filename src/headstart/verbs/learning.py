@@ -259,6 +259,7 @@ def _check_task(plan: FinetuneConfig) -> None:
 def check_names(plan: PretrainConfig) -> None:
     """Refuse what cannot be written, and unknown names, before a run folder is created."""
     from headstart.encoders import ENCODERS
+    from headstart.encoders.opening import kind_of
     from headstart.modalities import MODALITIES
     from headstart.modalities.opening import modality_of, own_options
     from headstart.modalities.sifting import rules_named
@@ -282,6 +283,7 @@ def check_names(plan: PretrainConfig) -> None:
                 f"objective_options: no objective is called {section!r}"
                 f"{did_you_mean(section, known)}"
             )
-    # Any other name may be one of the hub or its local cache.
-    if ENCODERS.near(plan.encoder) and not Path(plan.encoder).exists():
+    # Any other name may be one of the hub or its local cache; architectures are alike by chance.
+    is_near = ENCODERS.near(plan.encoder) and not Path(plan.encoder).exists()
+    if is_near and kind_of(plan.encoder) is None:
         ENCODERS.check(plan.encoder)

@@ -223,7 +223,10 @@ class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
     )
     class_weights: bool = Field(False, description="Weigh classes by inverse frequency.")
     dropout: float = Field(
-        0.1, ge=0, lt=1, description="Dropout before the head; in all blocks for seq2seq."
+        0.1,
+        ge=0,
+        lt=1,
+        description="Dropout of the network on the frames (ctc); other tasks learn without.",
     )
     lora: int = Field(
         0, ge=0, le=1024, description="Learn low-rank pairs of this rank instead of whole layers."

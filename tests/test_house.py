@@ -265,7 +265,8 @@ def test_every_public_name_has_a_docstring() -> None:
             module = import_module(name.removesuffix(".__init__"))
         except ModuleNotFoundError as error:
             # The library of an extra that the tests do without.
-            assert error.name in LEFT_OUT
+            if error.name not in LEFT_OUT:
+                raise
             continue
         without += [name] * (bool(MODULES[path].body) and not module.__doc__)
         for public, thing in vars(module).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -137,3 +138,23 @@ def test_the_package_is_found_reads_at_its_own_rate_and_knows_voices(tmp_path, m
     processor = open_processor(found.folder)
     assert (processor.content.name, processor.rate) == ("audio", 16000)
     assert found.width == open_encoder(found.folder).width
+
+
+class _Opened:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.made),)
+
+
+def test_weights_that_would_run_code_are_refused(package, tmp_path) -> None:
+    made, out = tmp_path / "made", tmp_path / "out"
+    out.mkdir()
+    torch.save({"model_state": _Opened(made)}, package / "pretrained.pt")
+    with pytest.raises(HeadstartError, match=r"pretrained\.pt cannot be read"):
+        write_speaker_lstm(package, out)
+    assert not made.exists()
+    assert list(out.iterdir()) == []

@@ -301,6 +301,11 @@ def _complaint(where: str, error: Mapping[str, Any]) -> str:
     """Return what is wrong with the value of an option, or with several where none is named."""
     given, kind = error.get("input"), error["type"]
     given_text = f" (given: {given!r})" if not isinstance(given, Mapping) else ""
+    *name, place = error.get("loc") or ("",)
+    if isinstance(place, int) and name:  # a value of a list
+        where = ".".join(map(str, name))
+        if kind in _MUST_BE:
+            return f"value {place + 1} of {where!r} must be {must_be(error)}{given_text}."
     if kind in _MUST_BE:
         return f"option {where!r} must be {must_be(error)}{given_text}."
     message = error["msg"].removeprefix("Value error, ")

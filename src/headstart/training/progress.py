@@ -93,7 +93,8 @@ class Progress:
         ]
         if clock.get("steps_per_second"):
             left = int((loop.steps - loop.counts.step) / clock["steps_per_second"])
-            parts.append(f"{clock['samples_per_second']:,.0f} samples/s")
+            rate = clock["samples_per_second"]
+            parts.append(f"{rate:,.0f} samples/s" if rate >= 10 else f"{rate:.2g} samples/s")
             if clock["tokens_per_second"]:
                 parts.append(f"{clock['tokens_per_second']:,.0f} tokens/s")
             parts.append(f"data wait {clock['data_wait']:.0%}")

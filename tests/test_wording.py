@@ -82,7 +82,9 @@ def test_values_of_another_type_are_refused_in_a_sentence(wrong: dict[str, Any])
 
 
 def test_a_wrong_value_of_a_list_is_named_by_its_place() -> None:
-    with pytest.raises(HeadstartError, match=r"^value 2 of 'inputs' must be a text \(given: None\)"):
+    with pytest.raises(
+        HeadstartError, match=r"^value 2 of 'inputs' must be a text \(given: None\)"
+    ):
         hs.predict("run", "a text", None)
 
 

@@ -8,8 +8,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import FinetuneConfig, OptimizerOptions
-from headstart.downstream.finetune import batch_size_for, finetune
+from headstart.downstream.finetune import finetune
 from headstart.downstream.predict import predict
+from headstart.downstream.training_defaults import batch_size_for
 from headstart.encoders.opening import (
     encoder_folder,
     first_part,

@@ -16,12 +16,7 @@ import numpy as np
 from headstart.config import FinetuneConfig
 from headstart.downstream import TaskDefaults
 from headstart.downstream.classes import hold_out_of_each
-from headstart.downstream.finetune import (
-    Finetuning,
-    batch_size_for,
-    finetune,
-    validation_share_for,
-)
+from headstart.downstream.finetune import Finetuning, finetune
 from headstart.downstream.frozen import even_indices
 from headstart.downstream.frozen_head import FrozenHead
 from headstart.downstream.holding_out import held_out
@@ -35,6 +30,7 @@ from headstart.downstream.semi_supervised.unlabeled import (
     unlabeled_rows,
     without_known,
 )
+from headstart.downstream.training_defaults import batch_size_for, validation_share_for
 from headstart.errors import HeadstartError
 from headstart.evaluation.heads.propagation import POOL
 from headstart.modalities.joined import JoinedProcessor

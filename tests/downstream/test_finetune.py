@@ -67,6 +67,22 @@ def test_frozen_layers_stay_in_evaluation_mode(transformer, records, freeze, mod
     assert head.training
 
 
+def test_dropout_is_on_while_it_learns_and_off_where_it_is_judged(
+    transformer, processor, records, tmp_path, monkeypatch
+):
+    modes = set()
+    forward = Finetuning.forward
+
+    def watched(self, batch):
+        modes.add((torch.is_grad_enabled(), self.head.training, self.encoder.training))
+        return forward(self, batch)
+
+    monkeypatch.setattr(Finetuning, "forward", watched)
+    known = records({"fruit": 8, "tool": 8})
+    tune(transformer, processor, known, tmp_path / "run", budget="2steps")
+    assert modes == {(True, True, True), (False, False, False)}
+
+
 def test_an_encoder_with_nothing_left_to_learn_is_frozen_whole(light, records):
     head = Classification.from_records(16, records({"fruit": 2, "tool": 2}), config("out"))
     assert not Finetuning(light, head, freeze="0", layer_decay=0.9).train().encoder.training

@@ -14,7 +14,7 @@ from headstart.encoders.opening import create_encoder
 from headstart.errors import HeadstartError
 from headstart.objectives.building import build_objective
 from headstart.objectives.contrastive import SimCLR
-from headstart.objectives.losses import info_nce, nt_xent
+from headstart.objectives.losses import info_nce, nt_xent, supervised_contrast
 from headstart.seeding import generator
 
 
@@ -61,6 +61,25 @@ def naive_hard_info_nce(
     return total / len(queries)
 
 
+CLASSES = torch.tensor([0, 1, 0, 0, 1, 2])
+
+
+def naive_supervised(features: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Equation 2 of SupCon, row by row; the row without another of its class is left out."""
+    total, count = torch.zeros((), dtype=features.dtype), 0
+    for i, own in enumerate(CLASSES):
+        terms = [
+            torch.exp((features[i] @ other) / (features[i].norm() * other.norm()) / temperature)
+            for other in features
+        ]
+        below = torch.stack([term for k, term in enumerate(terms) if k != i]).sum()
+        alike = [k for k, label in enumerate(CLASSES) if label == own and k != i]
+        if alike:
+            total = total - sum(torch.log(terms[k] / below) for k in alike) / len(alike)
+            count += 1
+    return total / count
+
+
 def make_views(count=6, width=5):
     draw = torch.randn(2, count, width, generator=generator(0, "views"))
     return draw[0].requires_grad_(), draw[1].requires_grad_()
@@ -79,6 +98,18 @@ def test_loss_and_gradients_equal_the_definition_written_out(pair, temperature):
         strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_supervised_contrast_and_its_gradient_equal_the_definition_written_out():
+    features = make_views()[0]
+    ours = supervised_contrast(features, CLASSES, 0.1)["loss"]
+    theirs = naive_supervised(features, 0.1)
+    torch.testing.assert_close(ours, theirs)
+    gradients = [torch.autograd.grad(loss, features)[0] for loss in (ours, theirs)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)
+    alone = supervised_contrast(features, torch.arange(6), 0.1)["loss"]
+    assert alone == 0
+    assert not torch.autograd.grad(alone, features)[0].any()
 
 
 def make_negatives(count=6, width=5):
@@ -133,9 +164,18 @@ def hard(rows: slice):
     return loss
 
 
+def supervised(rows: slice):
+    """Return the supervised loss of the rows; one process has fewer rows with a positive."""
+
+    def loss(queries, keys, temperature):
+        return supervised_contrast(queries + keys, CLASSES[rows], temperature)
+
+    return loss
+
+
 def _one_of_two(rank: int, folder: str) -> None:
     mine = slice(3 * rank, 3 * rank + 3)
-    losses = (info_nce, nt_xent, hard(mine))
+    losses = (info_nce, nt_xent, hard(mine), supervised(mine))
     values = torch.stack([value for loss in losses for value in half_of_a_batch(loss, mine)])
     # What DistributedDataParallel does: the mean of loss and gradients over processes.
     distributed.all_reduce(values)
@@ -148,7 +188,7 @@ def _one_of_two(rank: int, folder: str) -> None:
 
 def test_two_processes_give_the_loss_and_gradient_of_one(tmp_path):
     every = slice(0, 6)
-    losses = (info_nce, nt_xent, hard(every))
+    losses = (info_nce, nt_xent, hard(every), supervised(every))
     one = torch.stack([value for loss in losses for value in half_of_a_batch(loss, every)])
     in_two_processes(_one_of_two, tmp_path)
     two, alone = torch.load(tmp_path / "two.pt", weights_only=True)

@@ -26,6 +26,7 @@ from headstart.objectives.losses import (
     info_nce,
     nt_xent,
     queue_nce,
+    supervised_contrast,
     token_loss,
 )
 from headstart.objectives.predictive import among_all
@@ -99,6 +100,7 @@ LOSSES: dict[str, Callable[[], dict[str, Tensor]]] = {
     "info_nce with hard negatives": lambda: info_nce(ALIKE, VIEW, 0.05, VIEW + 0.01),
     "nt_xent": lambda: nt_xent(ALIKE, VIEW, 0.05),
     "queue_nce": lambda: queue_nce(ALIKE, VIEW, nn.functional.normalize(ALIKE + 0.01), 0.05),
+    "supervised": lambda: supervised_contrast(ALIKE, torch.arange(len(ALIKE)) // 2, 0.05),
     "cosine_regression": lambda: {"loss": cosine_regression(ALIKE, VIEW)},
     "barlow_twins": lambda: barlow_twins(FLAT, FLAT_VIEW, 0.0051),
     "vicreg": lambda: vicreg(FLAT, FLAT_VIEW, 25, 25, 1),

@@ -221,12 +221,17 @@ class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
     layer_decay: float = Field(
         0.9, gt=0, le=1, description="Each layer learns this much slower than the one above it."
     )
+    loss: Literal["cross_entropy", "contrast"] = Field(
+        "cross_entropy",
+        description="What the network learns by: the task's own loss, or contrast, which draws "
+        "records of one class together and then fits a head (few labels of short texts).",
+    )
     class_weights: bool = Field(False, description="Weigh classes by inverse frequency.")
     dropout: float = Field(
         0.1,
         ge=0,
         lt=1,
-        description="Dropout of the network on the frames (ctc); other tasks learn without.",
+        description="Dropout of what is new above the encoder, whose own is its own.",
     )
     lora: int = Field(
         0, ge=0, le=1024, description="Learn low-rank pairs of this rank instead of whole layers."

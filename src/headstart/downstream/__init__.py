@@ -122,8 +122,6 @@ class Task(nn.Module, ABC):
             ``--split-by time``).
         learns: False where :meth:`warm_start` leaves nothing to train.
         max_learning_rate: upper limit of the head's rate.
-        regularized: whether dropout and statistics of batches are on while it is fine-tuned; the
-            others are measured without.
     """
 
     name: ClassVar[str]
@@ -137,7 +135,6 @@ class Task(nn.Module, ABC):
     keeps_groups: ClassVar[bool] = True
     learns: ClassVar[bool] = True
     max_learning_rate: ClassVar[float] = math.inf
-    regularized: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -183,7 +183,8 @@ class Classification(Task):
         """
         if config.class_weights or config.wide == "on":
             return None
-        return FrozenHead(encoder, self, train, held, config.seed, names=names)
+        seen = config.loss == "contrast"
+        return FrozenHead(encoder, self, train, held, config.seed, names=names, seen=seen)
 
     def remember(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,8 @@ from headstart.config import FinetuneConfig
 from headstart.downstream import TASKS, Task, TaskDefaults
 from headstart.downstream.alternatives import compare_with_alternatives
 from headstart.downstream.class_page import write_class_page
+from headstart.downstream.contrast import check_contrast, draw_together, lower_third
+from headstart.downstream.contrast import defaults as contrast_defaults
 from headstart.downstream.holding_out import held_out
 from headstart.downstream.layers import frozen_modules, layer_groups
 from headstart.downstream.lora import LORA_RATE, add_lora
@@ -178,6 +181,11 @@ def finetune(
     defaults = kind.defaults(encoder, len(records))
     if unlabeled is not None:
         defaults |= unlabeled.defaults(encoder, len(records))
+    by_contrast, freeze = config.loss == "contrast", config.freeze
+    if by_contrast:
+        check_contrast(kind, config)
+        defaults |= contrast_defaults(encoder)
+        freeze = lower_third(encoder) if freeze == "none" else freeze
     if config.lora:
         usual = defaults.get("learning_rate") or learning_rate_for(encoder)
         defaults["learning_rate"] = min(MOST_RATE, LORA_RATE * usual)
@@ -193,7 +201,7 @@ def finetune(
             RunLog(run.log_file, console)(line)
     with seeded(config.seed, "lora"):
         merge = add_lora(encoder, config.lora, config.freeze) if config.lora else None
-    tuned = Finetuning(encoder, head, freeze=config.freeze, layer_decay=decided["layer_decay"])
+    tuned = Finetuning(encoder, head, freeze=freeze, layer_decay=decided["layer_decay"])
     objective: Objective = tuned
     modality = open_modality(note["modality"], note.get("modality_options"))
     length = int(note["length"])
@@ -203,12 +211,25 @@ def finetune(
     for line in head.notes():
         RunLog(run.log_file, console)(line)
 
+    plan = TrainingPlan(
+        objective=tuned,
+        rows=rows,
+        run=run,
+        config=config.model_copy(update=decided),
+        batch_size=decided["batch_size"],
+        learning_rate=decided["learning_rate"],
+        validation=held,
+        restore_best=True,
+    )
+    if by_contrast:
+        told = draw_together(tuned, rows, held, plan, console)
+        ProcessGroup.here().first(lambda: RunLog(run.log_file, console)(told))
     head.warm_start(encoder, rows, held)
-    frozen, learns = None, head.learns
+    frozen, learns = None, head.learns and not by_contrast
     named = {} if names is None else {"names": head.rows(processor, names, length)}
     if unlabeled is not None:
         frozen = unlabeled.head(tuned, rows, held, processor, length, **named)
-        learns = frozen is None
+        learns = frozen is None and not by_contrast
         if learns:
             objective, rows = unlabeled.join(tuned, rows, held, processor, length)
     elif config.alternatives:
@@ -216,19 +237,8 @@ def finetune(
     start = {name: value.clone() for name, value in objective.state_dict().items()}
     start_loss = _means(objective, held, head.eval_batch_size)["loss"]
     if learns:
-        if head.regularized:
-            objective.train()
-        training = TrainingPlan(
-            objective=objective,
-            rows=rows,
-            run=run,
-            config=config.model_copy(update=decided),
-            batch_size=decided["batch_size"],
-            learning_rate=decided["learning_rate"],
-            validation=held,
-            restore_best=True,
-        )
-        train(training, console)
+        objective.train()  # the trainer keeps the mode, and what was measured is in the other
+        train(replace(plan, objective=objective, rows=rows), console)
     if _means(objective, held, head.eval_batch_size)["loss"] > start_loss:
         # With few labels, training may not improve on the fitted head.
         objective.load_state_dict(start)
@@ -262,7 +272,10 @@ def finetune(
             frozen.set_all()
             learned = concatenate_datasets([records, validation])
         known = (frozen.chosen, frozen.features, learned, processor.content, frozen.others)
-        head.remember(*known)
+        if (
+            not by_contrast
+        ):  # vectors that labels have formed say little of which records are unlike
+            head.remember(*known)
         group.first(partial(tell_choice, frozen.chosen, run, log))
     if merge is not None:
         merge()

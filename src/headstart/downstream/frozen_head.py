@@ -9,7 +9,7 @@ simpler one is kept unless the other is clearly better.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import torch
 from headstart.downstream.fitting import Fitting, LinearHead, arrays, set_head
 from headstart.downstream.frozen import frozen_features, pooled_features
 from headstart.downstream.rows import batches
+from headstart.evaluation.heads.calibration import UNCHANGED, Calibration, calibrated
 from headstart.evaluation.heads.chosen import Chosen
 from headstart.evaluation.heads.sides import SpreadSide
 
@@ -124,6 +125,8 @@ class FrozenHead:
         others: (U,D) features of unlabeled records, over which the labels may be spread.
         names: class names as rows, if there are any.
         keep_pool: whether a head may keep the vectors of unlabeled records.
+        seen: whether the encoder has learned from the labels, so that only the held-out records say
+            how sure it is.
     """
 
     def __init__(
@@ -137,6 +140,7 @@ class FrozenHead:
         *,
         names: TargetRows | None = None,
         keep_pool: bool = True,
+        seen: bool = False,
     ) -> None:
         self._head, self._records = head, len(train)
         self._train, self._targets = arrays(*frozen_features(encoder, train))
@@ -144,6 +148,12 @@ class FrozenHead:
         self._fitting = Fitting(encoder, names, others, seed, keep_pool)
         # What is measured must not have seen the held-out records, not even in the graph.
         self._part = self._fitting(self._train, self._targets, self._held)
+        self._calibration: Calibration | None = None
+        if seen:
+            codes = np.searchsorted(self._part.classes, self._truth)
+            plain = replace(self._part, calibration=UNCHANGED)
+            self._calibration = calibrated(plain.log_probabilities(self._held), codes)
+            self._part = replace(self._part, calibration=self._calibration)
 
     @property
     def chosen(self) -> Chosen:
@@ -191,4 +201,6 @@ class FrozenHead:
         self._train = np.concatenate([self._train, self._held])
         self._targets = np.concatenate([self._targets, self._truth])
         self._part = self._fitting(self._train, self._targets)
+        if self._calibration is not None:
+            self._part = replace(self._part, calibration=self._calibration)
         self.set_part()

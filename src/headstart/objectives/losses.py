@@ -166,6 +166,38 @@ def nt_xent(
 
 
 @full_precision
+def supervised_contrast(features: Tensor, labels: Tensor, temperature: float) -> dict[str, Tensor]:
+    """Supervised contrastive loss (Khosla et al. 2020, equation 2, ``L_out``).
+
+    ``-mean_p log exp(sim(z_i, z_p) / t) / sum_{a != i} exp(sim(z_i, z_a) / t)`` over the other rows
+    p of the class of row i, the cosine as ``sim``, and the mean over the rows that have such a row.
+    Under several processes the rows of all are gathered with their gradients.
+
+    Args:
+        features: (B,D), not normalised.
+        labels: (B,) classes.
+
+    Returns:
+        ``loss``, 0 where no class has two rows, and ``positive_similarity``, both scalars.
+    """
+    features = F.normalize(features, dim=1)
+    own = torch.arange(len(features), device=features.device) + _rank() * len(features)
+    every, classes = gather(features), gather(labels[:, None].float())[:, 0]
+    similar = features @ every.T  # (B,W*B)
+    others = torch.ones_like(similar, dtype=torch.bool).scatter(1, own[:, None], False)
+    positive = (classes[own][:, None] == classes) & others
+    logits = (similar / temperature).masked_fill(~others, -torch.inf)
+    logs = logits - logits.logsumexp(1, keepdim=True)
+    paired = positive.sum(1)
+    # The processes' shares of rows with a positive differ; their mean must be that of all rows.
+    all_paired = ((classes[:, None] == classes).sum(1) > 1).sum()
+    share = len(every) / len(features) / all_paired.clamp(min=1)
+    loss = -(logs.where(positive, logs.new_zeros(())).sum(1) / paired.clamp(min=1)).sum() * share
+    seen = similar.detach().where(positive, similar.new_zeros(())).sum()
+    return {"loss": loss, "positive_similarity": seen / paired.sum().clamp(min=1)}
+
+
+@full_precision
 def queue_nce(
     queries: Tensor, keys: Tensor, negatives: Tensor, temperature: float
 ) -> dict[str, Tensor]:

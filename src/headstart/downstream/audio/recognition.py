@@ -81,7 +81,6 @@ class Recognition(Task):
     needs = frozenset({"frames"})
     eval_batch_size: ClassVar[int] = 16
     max_learning_rate: ClassVar[float] = 2e-3
-    regularized: ClassVar[bool] = True
     endings: ClassVar[tuple[str, ...]] = (".srt", "")
 
     def __init__(

@@ -113,6 +113,7 @@ class UnlabeledRecords:
             others.numpy(),
             names=names,
             keep_pool=self.config.semi_options.keep_pool,
+            seen=self.config.loss == "contrast",
         )
         beyond = spread.chosen.selection.left_out
         if spread.spreads:

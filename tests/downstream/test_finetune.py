@@ -11,7 +11,8 @@ import headstart
 from headstart.batch import to_device
 from headstart.config import FinetuneConfig, OptimizerOptions
 from headstart.downstream.classification import Classification
-from headstart.downstream.finetune import Finetuning, finetune
+from headstart.downstream.finetune import finetune
+from headstart.downstream.finetuning import Finetuning
 from headstart.downstream.predict import open_head, predict
 from headstart.downstream.training_defaults import learning_rate_for
 from headstart.encoders.opening import read_note, save_encoder

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from headstart.config import FinetuneConfig, SemiOptions
 from headstart.downstream.classification import Classification
-from headstart.downstream.finetune import Finetuning
+from headstart.downstream.finetuning import Finetuning
 from headstart.downstream.semi_supervised.consistency import Consistency, scores
 from headstart.downstream.semi_supervised.losses import (
     fixmatch_loss,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.config import FinetuneConfig
     from headstart.downstream import Task, TaskDefaults
-    from headstart.downstream.finetune import Finetuning
+    from headstart.downstream.finetuning import Finetuning
     from headstart.downstream.rows import LabeledRows
     from headstart.encoders import Encoder
     from headstart.training.plan import TrainingPlan

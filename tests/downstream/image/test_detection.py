@@ -11,7 +11,8 @@ from scenery import draw, tiny_conv
 
 from headstart.config import FinetuneConfig, OptimizerOptions
 from headstart.data.audit import Audit
-from headstart.downstream.finetune import Finetuning, finetune
+from headstart.downstream.finetune import finetune
+from headstart.downstream.finetuning import Finetuning
 from headstart.downstream.image.detection import Detection
 from headstart.downstream.image.segmentation import Segmentation
 from headstart.downstream.predict import open_head, predict

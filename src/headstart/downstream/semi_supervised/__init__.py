@@ -16,7 +16,8 @@ import numpy as np
 from headstart.config import FinetuneConfig
 from headstart.downstream import TaskDefaults
 from headstart.downstream.classes import hold_out_of_each
-from headstart.downstream.finetune import Finetuning, finetune
+from headstart.downstream.finetune import finetune
+from headstart.downstream.finetuning import Finetuning
 from headstart.downstream.frozen import even_indices
 from headstart.downstream.frozen_head import FrozenHead
 from headstart.downstream.holding_out import held_out

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.config import SemiOptions
-from headstart.downstream.finetune import Finetuning
+from headstart.downstream.finetuning import Finetuning
 from headstart.downstream.semi_supervised.losses import (
     annealed_loss,
     fixmatch_loss,

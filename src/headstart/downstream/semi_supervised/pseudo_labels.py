@@ -19,7 +19,7 @@ from torch.nn.functional import one_hot
 
 from headstart.config import SemiOptions
 from headstart.downstream.classification import Classification, logistic_regression
-from headstart.downstream.finetune import Finetuning
+from headstart.downstream.finetuning import Finetuning
 from headstart.downstream.frozen import frozen_features
 from headstart.downstream.semi_supervised.unlabeled import classifier_of, features_of, joined
 

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from headstart.data.overlap import overlap
 from headstart.downstream.classification import Classification
-from headstart.downstream.finetune import Finetuning
+from headstart.downstream.finetuning import Finetuning
 from headstart.downstream.frozen import even_indices, vectors_of
 from headstart.downstream.rows import LabeledRows
 from headstart.errors import HeadstartError

@@ -12,10 +12,15 @@ import yaml
 import headstart as hs
 from headstart.cli import VERBS
 from headstart.config import AuditConfig, EmbedConfig, LabelConfig, PretrainConfig
+from headstart.deployment.exporting.export import ABOUT
+from headstart.deployment.indexes.state import CURRENT
+from headstart.deployment.indexes.store import SEGMENTS
+from headstart.encoders.opening import NOTE
 from headstart.errors import HeadstartError
 from headstart.files import write_text
-from headstart.outputs import KEPT, check_free, check_unread, store_of
-from headstart.run import PARTS, RunFolder
+from headstart.outputs import FINISHED, KEPT, check_free, check_unread, store_of
+from headstart.run import MARKER, PARTS, RunFolder
+from headstart.stored import SUMS
 
 
 @pytest.fixture
@@ -132,6 +137,37 @@ def test_a_run_among_its_own_sources_is_not_read_and_can_be_replaced(folder: Pat
     check_free(embedding("run/report.npy", "."))
     with pytest.raises(HeadstartError, match=r"data\.npy is a file of \."):
         check_free(embedding("data.npy", "."))
+
+
+def test_nothing_new_is_written_into_what_is_finished(folder: Path) -> None:
+    (folder / "run" / MARKER).write_text("")
+    for what, names in FINISHED.items():
+        for name in names:
+            (folder / what).mkdir(exist_ok=True)
+            (folder / what / name).write_text("{}")
+        for out in (f"{what}/new.npy", f"{what}/deep/er/new.npy"):
+            with pytest.raises(HeadstartError, match=f"lies in .*{what} that stays as it was"):
+                check_free(embedding(out, "docs"))
+    os.symlink("run/encoder", "link")
+    for out in ("run/encoder/new.npy", "run/index/x/new.npy", "link/new.npy"):
+        plan = EmbedConfig(run="other", inputs=["docs"], out=out)  # whichever run is read
+        with pytest.raises(HeadstartError, match="is a part of the run"):
+            check_free(plan)
+        with pytest.raises(HeadstartError, match="is a part of the run"):
+            check_unread(PretrainConfig(sources=["docs"], out=out))
+        with pytest.raises(HeadstartError, match="is a part of the run"):
+            hs.index("run", "docs", out=out)
+    check_free(embedding("run/mine/new.npy", "docs"))
+    check_unread(PretrainConfig(sources=["docs"], out="run/seeds/3"))
+    (folder / "theirs" / "encoder").mkdir(parents=True)
+    (folder / "theirs" / "config.yaml").write_text("model: x")  # of another program
+    check_free(embedding("theirs/encoder/new.npy", "docs"))
+
+
+def test_finished_folders_are_known_by_what_is_in_them() -> None:
+    assert set(FINISHED["a finished encoder"]) == {NOTE, SUMS}
+    assert set(FINISHED["an export"]) == {ABOUT, SUMS}
+    assert set(FINISHED["an index"]) == {CURRENT, SEGMENTS}
 
 
 def test_parts_of_a_run_are_attributes_described_and_not_foreign(tmp_path: Path) -> None:

@@ -238,8 +238,8 @@ def unwritable(error: Exception, path: Path) -> Exception:
     number = _number(error)
     if number in _FULL:
         return DiskFull(
-            f"the disk is full: {path} could not be written; free some space and go on with "
-            "--resume (what was saved before is whole)."
+            f"the disk is full: {path} could not be written; free some space, and repeat the "
+            "command, a training with --resume (what was saved before is whole)."
         )
     about = getattr(error, "filename", None)
     is_other = isinstance(about, str) and not (

@@ -18,10 +18,18 @@ import yaml
 from headstart.config import Options
 from headstart.errors import HeadstartError, shown
 from headstart.files import cache_home, scratch
-from headstart.run import LOCK, MARKER, PARTS
+from headstart.run import LOCK, MARKER, PARTS, RunFolder
+from headstart.stored import SUMS
 
 #: What must stay of a run: all that is written into it, but results, which a verb writes anew.
 KEPT = {MARKER, LOCK, *(part.name for part in PARTS if not part.result)}
+#: Folders that stay as they were written, and the names that each is known by.
+FINISHED = {
+    "a finished encoder": ("headstart.json", SUMS),
+    "an export": ("export.json", SUMS),
+    "an index": ("current.json", "segments"),
+    "a folder of Qdrant": ("meta.json", "collection"),
+}
 
 
 def check_free(options: Options, *beside: Path | None) -> None:
@@ -54,17 +62,37 @@ def check_free(options: Options, *beside: Path | None) -> None:
 
 
 def check_unread(options: Options, *beside: Path | None) -> None:
-    """Refuse an ``--out`` that this command reads, that lies around it, or is a part of a run.
+    """Refuse an ``--out`` that this command reads, that lies around it, or in what is finished.
 
     Raises:
         HeadstartError: the message names what is in the way.
     """
     fields = {name: getattr(options, name) for name in type(options).model_fields}
     written = [Path(fields.pop("out")), *filter(None, beside)]
+    for out in written:
+        check_outside(out)
     written = [path for path in written if os.path.lexists(path)]
     for source in _paths(fields, set()) if written else ():
         for out in written:
             _check_apart(out, source)
+
+
+def check_outside(out: Path) -> None:
+    """Refuse a path, new or not, in what is finished: a part of any run, an export, an index.
+
+    Raises:
+        HeadstartError: the message names that folder.
+    """
+    resolved = Path(os.path.realpath(out))
+    for folder in resolved.parents:
+        part = resolved.relative_to(folder).parts[0]
+        # The same pre-training from other seeds are runs of their own.
+        if part in KEPT - {RunFolder.seeds.name} and RunFolder(folder).is_ours():
+            raise _refused(out, " is a part of the run ", folder)
+    for folder in resolved.parents:
+        for what, names in FINISHED.items():
+            if all((folder / name).exists() for name in names):
+                raise _refused(out, " lies in ", folder, f", {what} that stays as it was written")
 
 
 def _check_apart(out: Path, source: Path) -> None:

@@ -53,8 +53,10 @@ def load_strictly(kind: Any, folder: str | Path, hint: str = _HINT) -> Any:
         load_strictly(AutoModel, "runs/reviews/encoder")
     """
     _check_code(folder)
-    for file in _files(folder):
+    files = _files(folder)
+    for file in files:
         check_size(file)
+    _check_depth(folder, files)
     what = f"no encoder can be opened from {str(folder)!r}"
     with refused(what, hint, Exception), _unreached():
         model, found = kind.from_pretrained(
@@ -188,6 +190,24 @@ def _check_code(folder: str | Path) -> None:
             f"{folder} holds quantised weights, which cannot be trained; name the folder of the "
             "weights that they were made from."
         )
+
+
+def _check_depth(folder: str | Path, files: list[Path]) -> None:
+    """Refuse a configuration of many more layers than there are weights: they would be built."""
+    from transformers import PreTrainedConfig
+
+    try:
+        config, _ = PreTrainedConfig.get_config_dict(folder)
+    except (OSError, ValueError):
+        return  # opening it will say what is wrong
+    tensors = sum(len(shapes_of(file)) for file in files)
+    for name, value in config.items():
+        # Some networks share the weights of their layers.
+        if name.endswith(("layers", "_layer")) and isinstance(value, int) and value > tensors + 999:
+            raise HeadstartError(
+                f"the config.json in {folder} asks for {value:,} {name}, and its weights are "
+                f"{tensors:,} tensors; copy the folder again."
+            )
 
 
 def _files(folder: str | Path) -> list[Path]:

@@ -56,6 +56,8 @@ def preprocessor_of(folder: str | Path) -> dict[str, Any]:
     )
     with refused(f"the preprocessing in {str(folder)!r} cannot be read", _REMEDY, Exception):
         found = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+        if not isinstance(found, dict):
+            raise ValueError("it holds no JSON object")
         return {"sampling_rate": RATE, "do_normalize": True, **found}
 
 

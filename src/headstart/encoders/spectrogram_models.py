@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AutoFeatureExtractor, AutoModel
@@ -16,14 +17,37 @@ from transformers.utils import logging as transformers_logging
 
 from headstart.batch import Batch
 from headstart.encoders import Features
-from headstart.encoders.audio_folders import CELLS, cells_of
+from headstart.encoders.audio_folders import CELLS, RATE, cells_of, preprocessor_of
 from headstart.encoders.recordings import WaveformEncoder
-from headstart.errors import HeadstartError, refused
+from headstart.errors import HeadstartError, refused, shown
 from headstart.modalities.spectra import on_grid, real_frames
 from headstart.weights import load_strictly
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
+
+
+#: The largest settings of the preprocessing; a larger one takes all memory, or hours.
+_LARGEST = {"feature_size": 1024, "num_mel_bins": 1024, "max_length": 100_000}
+_LARGEST |= {"chunk_length": 600, "hop_length": 1 << 14, "n_fft": 1 << 14}
+
+
+def _check_bounds(preprocessor: dict[str, Any], folder: str | Path) -> None:
+    """Refuse settings that nothing could be computed with."""
+    for name, most in _LARGEST.items():
+        value = preprocessor.get(name, 1)
+        if not isinstance(value, int) or not 1 <= value <= most:
+            raise HeadstartError(
+                f"the preprocessing in {str(folder)!r} has {name} {shown(str(value), 40)}, and 1 "
+                f"to {most:,} are possible; copy the folder again."
+            )
+
+
+def _shape(config: Any) -> tuple[int, int]:
+    """Return the numbers of rows and columns that a network reads of each recording."""
+    if config.model_type == "whisper":
+        return config.num_mel_bins, 2 * config.max_source_positions
+    return config.max_length, config.num_mel_bins
 
 
 class SpectrogramEncoder(WaveformEncoder):
@@ -105,9 +129,19 @@ class SpectrogramEncoder(WaveformEncoder):
             HeadstartError: Transformers cannot open it, or its preprocessing is missing.
         """
         model = load_strictly(AutoModel, folder)
+        _check_bounds(preprocessor_of(folder), folder)
         hint = "copy the folder again, with its preprocessor_config.json"
-        with refused(f"the preprocessing in {str(folder)!r} cannot be read", hint, Exception):
+        with refused(f"the preprocessing in {str(folder)!r} cannot be used", hint, Exception):
             extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
+            # Its settings and the network's are in two files, which may be of two networks.
+            made = extractor([np.zeros(RATE // 10, dtype=np.float32)], return_tensors="pt",
+                             sampling_rate=extractor.sampling_rate)  # fmt: skip
+            found = tuple(next(iter(made.values())).shape[1:])
+            if found != _shape(model.config):
+                raise ValueError(
+                    f"it makes {found[0]} x {found[1]} values of a recording, and the network "
+                    "reads {} x {}".format(*_shape(model.config))
+                )
         return cls(model, extractor, cells_of(model.config, folder))
 
     def _in_time(self, entry: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from headstart.batch import Batch
 from headstart.encoders import Features
 from headstart.encoders.audio_folders import CELLS, cells_of, preprocessor_of, write_preprocessor
 from headstart.encoders.recordings import FrameEncoder
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, shown
 from headstart.modalities.spectra import on_grid, real_frames
 from headstart.weights import load_strictly
 
@@ -29,6 +29,8 @@ transformers_logging.disable_progress_bar()
 
 #: Networks whose layers let in what lies behind a recording, by their ``model_type``.
 _LEAKING = frozenset({"data2vec-audio", "wav2vec2-conformer"})
+#: Most samples between two frames; 320 are usual.
+_LONGEST_STEP = 1 << 16
 
 
 class RealGroupNorm(nn.GroupNorm):
@@ -77,14 +79,19 @@ class Wav2Vec2Encoder(FrameEncoder):
                 f"the network {model.config.model_type!r} is not built as wav2vec 2.0 is; choose "
                 "wav2vec2, HuBERT or WavLM, without an adapter."
             )
+        config = model.config
+        self._shapes = list(zip(config.conv_kernel, config.conv_stride, strict=True))
+        self.step = math.prod(config.conv_stride)
+        if min(config.conv_stride) < 1 or self.step > _LONGEST_STEP:
+            raise HeadstartError(
+                f"the strides {shown(str(list(config.conv_stride)), 40)} in the network's "
+                "config.json are none of a network on samples; copy the folder again."
+            )
         model.config.apply_spec_augment, model.config.layerdrop = False, 0.0
         if getattr(model, "masked_spec_embed", None) is not None:
             model.masked_spec_embed.requires_grad_(False)
         self.model, self.preprocessor, self.cells = model, preprocessor, cells
         self.rate = int(preprocessor["sampling_rate"])
-        config = model.config
-        self._shapes = list(zip(config.conv_kernel, config.conv_stride, strict=True))
-        self.step = math.prod(config.conv_stride)
         self.latent_width, self.channels = config.conv_dim[-1], config.hidden_size
         self.frame_width, self.width = self.channels, cells * self.channels
         self._norm = _count_real(model.feature_extractor)

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import CompressConfig, ExportConfig, SourceOptions
-from headstart.errors import HeadstartError
+from headstart.errors import CutOff, HeadstartError
 from headstart.files import scratch, whole_folder, write_json, write_text
 from headstart.outputs import check_free
 from headstart.run import MARKER, RunFolder
-from headstart.stored import read_json
 from headstart.verbs.learning import pretrain
 from headstart.verbs.reading import Named, console, load, say, speaking
 from headstart.version import __version__
@@ -59,6 +58,9 @@ def compress(run: Named, *inputs: Any, **options: Any) -> Compressed:
         print(small.chosen.faster)
     """
     plan = load(CompressConfig, run=run, inputs=list(inputs), **options)
+    from headstart.deployment.compressing.unfinished import clear_finished, unfinished
+
+    clear_finished(plan.out)
     check_free(plan)
     from headstart.deployment.exporting.export import head_of
     from headstart.encoders.opening import OpenedEncoder
@@ -67,12 +69,11 @@ def compress(run: Named, *inputs: Any, **options: Any) -> Compressed:
     origin = RunFolder.open(plan.run) if (Path(plan.run) / "config.yaml").exists() else None
     students, head = _students(opened), head_of(origin, "auto")
     sources = _sources(plan, origin)
-    work = _begun(plan)
-    learned, held = _records(plan, opened, origin, work, sources)
-    found = dict(_learned(plan, opened, origin, work, learned, students))
-    report = _measured(plan, opened, head, work, held, found)
-    _write(plan, opened, origin, sources, report, held, found)
-    shutil.rmtree(work)
+    with unfinished(plan.out, _given(plan, opened), say) as work:
+        learned, held = _records(plan, opened, origin, work, sources)
+        found = dict(_learned(plan, opened, origin, work, learned, students))
+        report = _measured(plan, opened, head, work, held, found)
+        _write(plan, opened, origin, sources, report, held, found)
     return report
 
 
@@ -115,33 +116,16 @@ def _sources(plan: CompressConfig, origin: RunFolder | None) -> list[str]:
     return known
 
 
-def _begun(plan: CompressConfig) -> Path:
-    """Return the folder of the unfinished work, new or gone on with.
+def _given(plan: CompressConfig, opened: OpenedEncoder) -> dict[str, Any]:
+    """Return what makes the work what it is; not the bounds, so that other ones may be tried."""
+    from headstart.evaluation.cache import digest_of_weights
 
-    Raises:
-        HeadstartError: other work, or something else, lies there.
-    """
-    work = Path(f"{plan.out.rstrip('/')}.candidates")
-    # Not the bounds, so that other ones may be tried.
     names = ("run", "budget", "seed", "held_share", "judged")
     given: dict[str, Any] = {name: getattr(plan, name) for name in names}
     # Records in memory are temporary files, of other names each time.
     read = [each for each in (*plan.inputs, plan.held_out) if each]
     given["read"] = [each for each in read if not each.startswith(str(scratch()))]
-    note = work / "plan.json"
-    if note.is_file():
-        if read_json(note) != given:
-            raise HeadstartError(
-                f"a compression with other options was begun for {plan.out}; finish it with the "
-                f"same command, or delete {work}."
-            )
-        say(f"going on with what lies in {work}")
-        return work
-    if os.path.lexists(work) and (not work.is_dir() or any(work.iterdir())):
-        raise HeadstartError(f"{work} is in the way; move it, or choose another --out.")
-    work.mkdir(parents=True, exist_ok=True)
-    write_json(note, given)
-    return work
+    return {**given, "weights": digest_of_weights(opened.encoder, opened.processor)}
 
 
 def _records(
@@ -227,6 +211,8 @@ def _learned(
         own = {"encoder": static, "embeddings": f"distill:{folder}"}
         try:
             yield static, _trained(work / f"candidate {static}", static, learned, {**common, **own})
+        except CutOff:
+            raise
         except HeadstartError as error:
             say(f"{static} is left out: {str(error).splitlines()[0]}")
 
@@ -283,6 +269,8 @@ def _measured(
             contenders.append(in_floats(name, each, held))
             try:
                 contenders.append(in_bytes(name, each, held, work / f"int8 {number}"))
+            except CutOff:
+                raise
             except HeadstartError as error:
                 notes.append(f"{name} has no 8 bits: {str(error).splitlines()[0]}")
         measure = quality(contenders[0].vectors, head, labels_of(held), plan.seed)

@@ -107,10 +107,11 @@ def _back(plan: UpdateConfig, versions: Versions) -> UpdateReport:
     from headstart.deployment.updating.report import report_on
 
     assert plan.rollback is not None
+    how = "already" if plan.rollback == versions.current else "again"
     if plan.rollback in versions.numbers():
         _index(plan, RunFolder.open(versions.place(plan.rollback)))
     versions.swap(plan.rollback)
-    return report_on(versions, f"{plan.run} is version {plan.rollback} again.")
+    return report_on(versions, f"{plan.run} is version {plan.rollback} {how}.")
 
 
 def _incumbent(plan: UpdateConfig) -> RunFolder:
@@ -138,12 +139,20 @@ def _incumbent(plan: UpdateConfig) -> RunFolder:
         return run
     if plan.anchor is not None:
         raise HeadstartError(
-            "--anchor holds what a pre-training knows, and this run has a head; leave it out."
+            "--anchor holds what a pre-training knows, and this run has a head, which keeps what "
+            "it knows by --replay; leave --anchor out."
         )
-    if run.config()["options"].get("task") != "classification" or not _trained_on(run):
+    task = run.config()["options"].get("task")
+    if task != "classification":
         raise HeadstartError(
-            f"{plan.run} is no classifier that was fine-tuned on labeled records, which an update "
-            "needs; fine-tune it anew on all records instead."
+            f"{plan.run} was fine-tuned for {task}, and an update is judged by how many records "
+            "get their one class: runs of --task classification can be updated, and "
+            "pre-trainings; fine-tune this one anew on all records."
+        )
+    if not _trained_on(run):
+        raise HeadstartError(
+            f"{plan.run} is a classifier without labeled records that it was fine-tuned on, which "
+            "an update replays; fine-tune it anew on all records instead."
         )
     return run
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,13 @@ from headstart.encoders.fewer import evenly
 from headstart.encoders.opening import OpenedEncoder, open_encoder, save_encoder
 from headstart.encoders.plain import PlainEncoder, PlainOptions
 from headstart.errors import HeadstartError
+from headstart.files import DiskFull
+from headstart.run import RunFolder
 from headstart.stored import check
 from headstart.verbs import compressing
 
+#: Every how many changes of files a process is killed.
+STEP = int(os.environ.get("HEADSTART_EVERY_CHANGE", 23))
 SMALL: dict[str, Any] = {"tracker": "none", "start": "none", "quiet": True}
 TEXTS = [
     f"the {a} {b} {c} over the {d} {e}"
@@ -154,6 +160,96 @@ def test_a_killed_command_goes_on_and_other_bounds_learn_nothing_again(
     assert "the original has no 8 bits: a package is missing." in found.notes
     assert {row.weights for row in found.rows} == {"float32"}
     assert hs.Run(out).encode(TEXTS[:1]).shape[0] == 1
+
+
+@pytest.fixture
+def quick(network: hs.Run, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Learning, 8 bits and the clock are stubs: that training goes on is shown elsewhere."""
+
+    def learned(*_: Any, out: str, **__: Any) -> RunFolder:
+        copy = made / f"copy {os.getpid()}"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(network.folder, copy)
+        shutil.rmtree(out, ignore_errors=True)
+        return RunFolder(shutil.move(copy, out))
+
+    def missing(*arguments: Any) -> None:
+        raise HeadstartError("a package is missing.")
+
+    monkeypatch.setattr(compressing, "pretrain", learned)
+    monkeypatch.setattr(compressing, "_static", lambda opened: None)
+    monkeypatch.setattr(measuring, "in_bytes", missing)
+    monkeypatch.setattr(measuring, "timed", lambda contenders: [3.0, 2.0, 1.0])
+
+
+def files_of(run: Path) -> dict[str, bytes]:
+    found = {str(each.relative_to(run)): each for each in run.rglob("*") if each.is_file()}
+    named = {name: each.read_bytes() for name, each in found.items()}
+    return {name: each.replace(run.name.encode(), b"OUT") for name, each in named.items()}
+
+
+@pytest.mark.usefixtures("quick")
+def test_killed_at_any_change_of_a_file_the_same_command_ends_it(
+    tuned: hs.Run, tmp_path: Path, dying: Any
+) -> None:
+    """What is there is whole at every moment, and the end is that of a command never stopped."""
+    options: dict[str, Any] = {"max_size": 10, "loss": 100, "judged": 60, "quiet": True}
+    tuned.compress(out=str(tmp_path / "dies000"), **options)
+    wanted, died, change = files_of(tmp_path / "dies000"), 0, 1
+    while True:
+        out = tmp_path / f"dies{change:03}"  # of as many letters, for lines that are cut
+        if not dying(tmp_path, change, lambda out=out: tuned.compress(out=str(out), **options)):
+            break
+        died += 1
+        if out.exists():
+            assert files_of(out) == wanted
+            with pytest.raises(HeadstartError, match="is a folder with files in it"):
+                tuned.compress(out=str(out), **options)
+        else:
+            tuned.compress(out=str(out), **options)
+        assert files_of(out) == wanted
+        assert not list(tmp_path.glob(f"*{out.name}*.*")), change
+        change += STEP
+    assert died > 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_two_commands_for_one_place_are_one_too_many(
+    tuned: hs.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"max_size": 10, "loss": 100, "judged": 60, "quiet": True}
+    options["out"] = str(tmp_path / "small")
+    choosing = compressing._measured
+
+    def meanwhile(*given: Any) -> Any:
+        with pytest.raises(HeadstartError, match="another process compresses to"):
+            tuned.compress(**options)
+        return choosing(*given)
+
+    monkeypatch.setattr(compressing, "_measured", meanwhile)
+    tuned.compress(**options)
+    assert [each.name for each in tmp_path.iterdir()] == ["small"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_full_disk_is_no_candidate_without_8_bits(
+    tuned: hs.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise DiskFull("the disk is full.")
+
+    options: dict[str, Any] = {"max_size": 10, "loss": 100, "judged": 60, "quiet": True}
+    monkeypatch.setattr(measuring, "in_bytes", full)
+    with pytest.raises(HeadstartError, match="the disk is full"):
+        tuned.compress(out=str(tmp_path / "small"), **options)
+    assert [each.name for each in tmp_path.iterdir()] == ["small.candidates"]
+
+
+def test_a_name_that_is_too_long_is_one_sentence(tuned: hs.Run, tmp_path: Path) -> None:
+    for length in (245, 255, 300):
+        with pytest.raises(HeadstartError, match="a name has at most 255 bytes"):
+            tuned.compress(out=str(tmp_path / ("x" * length)), target=2, quiet=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_encoder_alone_becomes_a_run_that_names_what_it_was_made_of(

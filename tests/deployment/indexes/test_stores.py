@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
+import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +244,94 @@ def test_a_server_that_is_not_there_is_one_sentence(run: hs.Run) -> None:
     pytest.importorskip("psycopg", reason="the extra `pgvector` brings psycopg")
     with pytest.raises(HeadstartError, match="PostgreSQL refuses the table 'rows'"):
         run.search(query="apple", index="pgvector:postgresql://127.0.0.1:9/none#rows")
+
+
+@pytest.fixture
+def qdrant(run: hs.Run, tmp_path: Path) -> Path:
+    """A folder of Qdrant with an index that no process has open."""
+    pytest.importorskip("qdrant_client", reason="the extra `qdrant` brings qdrant-client")
+    folder = tmp_path / "qdrant"
+    run.index([{"text": "apple fig"}, {"text": "saw axe"}], out=f"qdrant:{folder}#rows")
+    return folder
+
+
+def points(folder: Path) -> Path:
+    return folder / "collection" / "rows" / "storage.sqlite"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "meta.json").write_text('{"collections": {"rows"'),
+        lambda folder: (folder / "meta.json").write_text("[]"),
+        lambda folder: (folder / "meta.json").write_text('{"collections": {"rows": 5}}'),
+        lambda folder: points(folder).unlink(),
+        lambda folder: points(folder).write_bytes(b""),
+        lambda folder: points(folder).write_bytes(b"no database" * 99),
+        lambda folder: points(folder).write_bytes(points(folder).read_bytes()[:5000]),
+    ],
+)
+def test_a_damaged_folder_of_qdrant_is_said_to_be_damaged(
+    run: hs.Run, qdrant: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(qdrant)
+    for work in (
+        lambda: run.search(query="apple", index=f"qdrant:{qdrant}#rows"),
+        lambda: run.index([{"text": "plum"}], out=f"qdrant:{qdrant}#rows", overwrite=True),
+    ):
+        with pytest.raises(HeadstartError, match=r"restore (it|the folder) from a copy, or") as bad:
+            work()
+        assert str(qdrant) in str(bad.value)
+        assert "server" not in str(bad.value)
+
+
+class Hostile:
+    """Writes a file when it is loaded."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.file,)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_a_folder_of_qdrant_runs_no_code_of_others(
+    run: hs.Run, qdrant: Path, tmp_path: Path, protocol: int
+) -> None:
+    hostile = pickle.dumps(Hostile(tmp_path / "struck"), protocol=protocol)
+    with closing(sqlite3.connect(points(qdrant))) as opened, opened:
+        opened.execute("UPDATE points SET point = ?", [hostile])
+    for work in (
+        lambda: run.search(query="apple", index=f"qdrant:{qdrant}#rows"),
+        lambda: run.index([{"text": "plum"}], out=f"qdrant:{qdrant}#rows", overwrite=True),
+    ):
+        with pytest.raises(HeadstartError, match="which might run code; use a folder that you"):
+            work()
+    assert not (tmp_path / "struck").exists()
+
+
+def test_a_point_of_qdrant_is_no_way_to_other_classes() -> None:
+    folder = pytest.importorskip("headstart.deployment.stores.qdrant_folder")
+    module = b"\x8c\x20qdrant_client.http.models.models\x94"
+    name = b"\x8c\x0bPointStruct\x94"
+    assert folder._is_plain(b"\x80\x04" + module + name + b"\x93.")
+    for hostile in (
+        module + b"\x8c\x0fPointStruct.mro\x94\x93",
+        module + name + b"0\x8c\x06system\x94\x93",  # the name is popped, and another pushed
+        name + module + b"\x93",
+        b"cos\nsystem\n",
+    ):
+        assert not folder._is_plain(b"\x80\x04" + hostile + b".")
+    assert not folder._is_plain("text")
+
+
+def test_no_folder_of_qdrant_is_made_in_what_is_finished(run: hs.Run) -> None:
+    pytest.importorskip("qdrant_client", reason="the extra `qdrant` brings qdrant-client")
+    inside = run.folder / "encoder" / "qdrant"
+    with pytest.raises(HeadstartError, match="is a part of the run"):
+        run.index([{"text": "plum"}], out=f"qdrant:{inside}")
+    assert not inside.exists()
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_an_update_is_taken_listed_and_taken_back(folder: Path) -> None:
             hs.update(again, rollback=version, index=folder / "index")
         assert len(again.search(query="apple pear", index=folder / "index", count=3)) == 3
         assert hs.update(again, history=True).current == version
-    with pytest.raises(HeadstartError, match="no version 7"):
+    with pytest.raises(HeadstartError, match="version 7 of .* does not exist"):
         hs.update(again, rollback=7)
     third = again.update(new=folder / "new.jsonl", budget="1steps", seed=1)
     assert [row["version"] for row in third.versions] == [1, 2, 3]
@@ -106,6 +107,9 @@ def test_what_is_worse_on_earlier_records_is_refused(folder: Path) -> None:
     assert "is refused: it is clearly worse on the earlier records" in report.said
     assert run.predict("apple pear")[0] == before
     assert not (folder / "kept").is_symlink()
+    with pytest.raises(HeadstartError, match="version 2 of .* was refused; there is 1"):
+        hs.update(run, rollback=2)
+    assert hs.update(run, rollback=1).said.endswith("is version 1 already.")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_what_is_worse_on_earlier_records_is_refused(folder: Path) -> None:
         ({"new": "x", "rollback": 1}, "give one of new, history and rollback"),
         ({"new": "few.jsonl"}, "2 new records are held out, and 30 are needed"),
         ({"new": "old.jsonl", "held_out": "few.jsonl"}, "earlier records are held out"),
-        ({"rollback": 2}, "no version 2"),
+        ({"rollback": 2}, "version 2 of .* does not exist; there is 1"),
         ({"new": "old.jsonl", "index": "qdrant:here"}, "is a store, which has no records"),
         ({"new": "none.jsonl"}, "none.jsonl"),
     ],
@@ -189,8 +193,13 @@ def test_the_views_of_a_record_find_each_other(folder: Path) -> None:
 
 
 def test_what_cannot_be_gone_on_with_is_one_sentence(folder: Path) -> None:
-    with pytest.raises(HeadstartError, match="this run has a head; leave it out"):
+    with pytest.raises(HeadstartError, match="this run has a head, which keeps .* by replay"):
         hs.update(tuned(folder, "anchored"), new=folder / "new.jsonl", anchor=1.0)
+    config = folder / "anchored" / "config.yaml"
+    for task in ("regression", "multilabel"):
+        config.write_text(re.sub(r"\btask: \w+", f"task: {task}", config.read_text()))
+        with pytest.raises(HeadstartError, match=f"was fine-tuned for {task}, and .* anew on all"):
+            hs.update(folder / "anchored", new=folder / "new.jsonl")
     with pytest.raises(HeadstartError, match="there is no run at"):
         hs.update(folder / "nothing", new=folder / "new.jsonl")
     assert not (folder / "nothing.versions").exists()

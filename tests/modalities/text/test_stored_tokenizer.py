@@ -72,6 +72,50 @@ def test_what_transformers_alone_knows_is_left_to_it(changed: dict, tmp_path: Pa
     assert StoredTokenizer.open(folder) is None
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"pad_token": "[NEW]"},
+        {"mask_token": "[NEW]"},
+        {"mask_token": ""},
+        {"mask_token": "quick"},  # a word, which no text could hold any longer
+        {"extra_special_tokens": ["quick"]},
+        {"extra_special_tokens": {"image_token": "[MASK]"}},
+    ],
+)
+def test_tokens_that_the_file_does_not_have_as_special_are_left_to_transformers(
+    changed: dict, tmp_path: Path
+) -> None:
+    folder = saved(tmp_path, "wordpiece")
+    settings = folder / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | changed))
+    assert StoredTokenizer.open(folder) is None
+    if all(changed.values()):
+        whole = AutoTokenizer.from_pretrained(folder)
+        texts = ["quick [NEW] fox", "[MASK] [SEP]"]
+        assert load_processor(folder).encode_ids(texts) == whole(texts)["input_ids"]
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_a_file_without_its_special_tokens_is_left_to_transformers(
+    special: bool, tmp_path: Path
+) -> None:
+    folder = saved(tmp_path, "bpe")
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text())
+    for token in content["added_tokens"]:
+        token["special"] = False
+    file.write_text(json.dumps(content if special else {**content, "added_tokens": []}))
+    assert StoredTokenizer.open(folder) is None
+
+
+@pytest.mark.parametrize("name", ["special_tokens_map.json", "added_tokens.json"])
+def test_files_of_earlier_versions_are_left_to_transformers(name: str, tmp_path: Path) -> None:
+    folder = saved(tmp_path, "word")
+    (folder / name).write_text("{}")
+    assert StoredTokenizer.open(folder) is None
+
+
 def test_a_damaged_one_is_one_sentence(tmp_path: Path) -> None:
     folder = saved(tmp_path, "word")
     (folder / "tokenizer.json").write_text('{"model": 1}')

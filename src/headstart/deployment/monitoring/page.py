@@ -101,6 +101,8 @@ def _alarms(findings: Findings) -> Markup:
         for alarm in findings.alarms
     ]
     head = ["When", "What", "p", "That is"]
+    if not any(row[0] for row in rows):  # of one window, which has no time
+        head, rows = head[1:], [row[1:] for row in rows]
     return section("Alarms", "figures", table(head, {"": rows}))
 
 

@@ -11,7 +11,7 @@ import os
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -28,15 +28,16 @@ from headstart.deployment.indexes.filters import (
     written,
 )
 from headstart.deployment.stores import About, Address, Hit, Row
+from headstart.deployment.stores.qdrant_folder import DAMAGED, check_folder
 from headstart.errors import HeadstartError, first_line
+from headstart.files import no_room
+from headstart.outputs import check_outside
 from headstart.stored import read_text
 
 #: The variable with the key of a server, and the one that names a file with it.
 KEY, KEY_FILE = "QDRANT_API_KEY", "QDRANT_API_KEY_FILE"
 _SEED = uuid.UUID("6f0f5b2c-1c5e-4d9b-8f5c-6b0e6d8b9a51")
 _MINE = "headstart"
-#: What local mode knows its folders by.
-_META = "meta.json"
 #: Clients by place: a folder can be open once, and a server that reloads opens it a second time.
 _OPEN: WeakValueDictionary[str, QdrantClient] = WeakValueDictionary()
 
@@ -45,7 +46,7 @@ class QdrantStore:
     """A collection of Qdrant; see :class:`headstart.deployment.stores.VectorStore`."""
 
     def __init__(self, client: QdrantClient, name: str, is_server: bool) -> None:
-        self._client, self._name = client, name
+        self._client, self._name, self._is_server = client, name, is_server
         # Local mode is exact, and warns of an option that says so.
         self._search = models.SearchParams(exact=True) if is_server else None
 
@@ -62,7 +63,7 @@ class QdrantStore:
         known = _OPEN.get(place)
         if known is not None:
             return cls(known, address.name, is_server)
-        with _plainly(place), warnings.catch_warnings():
+        with _plainly(place, is_server), warnings.catch_warnings():
             # A key over plain HTTP is the user's own network, as for any other client.
             warnings.simplefilter("ignore")
             if is_server:
@@ -71,14 +72,19 @@ class QdrantStore:
                 )
                 client.get_collections()
             else:
-                _check_folder(Path(place).expanduser(), address, make)
-                client = QdrantClient(path=os.path.expanduser(place))
+                folder = Path(place).expanduser()
+                check_outside(folder)
+                check_folder(folder, address, make)
+                client = QdrantClient(path=str(folder))
         _OPEN[place] = client
         return cls(client, address.name, is_server)
 
+    def _plainly(self) -> AbstractContextManager[None]:
+        return _plainly(self._name, self._is_server)
+
     def about(self) -> About | None:
         """Return whose vectors the collection has."""
-        with _plainly(self._name):
+        with self._plainly():
             if not self._client.collection_exists(self._name):
                 return None
             metadata = self._client.get_collection(self._name).config.metadata or {}
@@ -98,9 +104,9 @@ class QdrantStore:
     def create(self, about: About) -> None:
         """Make the collection, in the place of one of ours."""
         if self.about() is not None:
-            with _plainly(self._name):
+            with self._plainly():
                 self._client.delete_collection(self._name)
-        with _plainly(self._name):
+        with self._plainly():
             self._client.create_collection(
                 self._name,
                 vectors_config=models.VectorParams(
@@ -111,13 +117,13 @@ class QdrantStore:
 
     def describe(self, about: About) -> None:
         """Replace the metadata of the collection."""
-        with _plainly(self._name):
+        with self._plainly():
             self._client.update_collection(self._name, metadata={_MINE: about.plain()})
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """Return which of the ids have a point."""
         points = {_point(name): name for name in ids}
-        with _plainly(self._name):
+        with self._plainly():
             found = self._client.retrieve(self._name, list(points), with_payload=False)
         return {points[str(record.id)] for record in found}
 
@@ -134,17 +140,17 @@ class QdrantStore:
                     payload[as_number] = number_of(value)
             vector = row.vector.tolist()
             points.append(models.PointStruct(id=_point(row.id), vector=vector, payload=payload))
-        with _plainly(self._name):
+        with self._plainly():
             self._client.upsert(self._name, points, wait=True)
 
     def remove(self, ids: Sequence[str]) -> None:
         """Delete points."""
-        with _plainly(self._name):
+        with self._plainly():
             self._client.delete(self._name, [_point(name) for name in ids], wait=True)
 
     def count(self) -> int:
         """Return the exact number of points."""
-        with _plainly(self._name):
+        with self._plainly():
             return int(self._client.count(self._name, exact=True).count)
 
     def nearest(
@@ -153,7 +159,7 @@ class QdrantStore:
         """Return the nearest points that meet a condition, by an exact search."""
         number = {name: index for index, name in enumerate(columns)}
         limited = None if where is None else models.Filter(must=[_filter(where, number)])
-        with _plainly(self._name):
+        with self._plainly():
             found = self._client.query_points(
                 self._name,
                 query=query.tolist(),
@@ -215,21 +221,6 @@ def _point(name: str) -> str:
     return str(uuid.uuid5(_SEED, name))
 
 
-def _check_folder(folder: Path, address: Address, make: bool) -> None:
-    """Refuse a folder of other things, and to make one that is only to be read."""
-    if (folder / _META).is_file():
-        return
-    if folder.is_dir() and any(folder.iterdir()):
-        raise HeadstartError(
-            f"{folder} holds other files and no collections of Qdrant; name a new folder."
-        )
-    if not make:
-        raise HeadstartError(
-            f"there is no index at {folder}; make one with `headstart index RUN INPUT... --out "
-            f"{address}`."
-        )
-
-
 def _key() -> str | None:
     """Return the key of a server from the environment, or from the file that this names."""
     if file := os.environ.get(KEY_FILE):
@@ -238,7 +229,7 @@ def _key() -> str | None:
 
 
 @contextmanager
-def _plainly(what: str) -> Iterator[None]:
+def _plainly(what: str, is_server: bool) -> Iterator[None]:
     """Turn whatever fails in Qdrant or on the way there into one sentence."""
     try:
         yield
@@ -250,7 +241,10 @@ def _plainly(what: str) -> Iterator[None]:
                 f"another process has the folder {what} of Qdrant open; wait until it ends, or run "
                 "a server of Qdrant, which several can use."
             ) from None
-        raise HeadstartError(
-            f"Qdrant refuses {what} ({first_line(error)}); check the address, and that the server "
-            "runs."
-        ) from error
+        if "disk is full" in str(error) or no_room(error):
+            raise HeadstartError(
+                f"Qdrant refuses {what}: the disk is full; free some space, and repeat the command "
+                "with --upsert."
+            ) from None
+        remedy = "check the address, and that the server runs" if is_server else DAMAGED
+        raise HeadstartError(f"Qdrant refuses {what} ({first_line(error)}); {remedy}.") from error

@@ -145,8 +145,9 @@ class Versions:
             HeadstartError: there is no such version.
         """
         if version not in self.numbers():
+            was = "was refused" if self.verdict(version) is not None else "does not exist"
             raise HeadstartError(
-                f"there is no version {version} of {self.run}; there is "
+                f"version {version} of {self.run} {was}; there is "
                 f"{several(map(str, self.numbers()))}."
             )
         self._point_to(version)

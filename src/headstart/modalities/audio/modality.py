@@ -141,16 +141,26 @@ class AudioModality(Modality):
         return MfccProcessor(self._reading(records))
 
     def load(self, folder: str | Path) -> AudioProcessor | MfccProcessor:
-        """Reopen the processor of an encoder folder."""
+        """Reopen the processor of an encoder folder.
+
+        Raises:
+            HeadstartError: its file is damaged, or nothing says the rate.
+        """
         from headstart.modalities.audio.mfcc import FILE, MfccProcessor
         from headstart.modalities.audio.processor import AudioProcessor
         from headstart.modalities.audio.reading import FILE as NOTE
+        from headstart.modalities.audio.reading import PREPROCESSOR
 
         if (Path(folder) / FILE).is_file():
             return MfccProcessor.load(Path(folder))
-        foreign = None if (Path(folder) / NOTE).is_file() else self._own_reading(folder)
-        if foreign is None:
+        if (Path(folder) / NOTE).is_file():
             return AudioProcessor.load(Path(folder))
+        foreign = self._own_reading(folder)
+        if foreign is None:
+            raise HeadstartError(
+                f"nothing in {folder} says how many samples a second its network reads; copy the "
+                f"folder again, with its {PREPROCESSOR}."
+            )
         return AudioProcessor(foreign, SHORTEST)
 
     def prepare(

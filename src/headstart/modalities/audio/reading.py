@@ -13,8 +13,10 @@ from headstart.stored import read_json
 
 #: The file of a processor in an encoder folder.
 FILE = "audio.json"
+#: Where a network of Transformers has its preprocessing.
+PREPROCESSOR = "preprocessor_config.json"
 #: Files of networks of others that say their rate, and how they call it there.
-_STATED = {"preprocessor_config.json": "sampling_rate", "config.json": "rate"}
+_STATED = {PREPROCESSOR: "sampling_rate", "config.json": "rate"}
 
 
 @dataclass(frozen=True)

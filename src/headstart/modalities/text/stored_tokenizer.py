@@ -31,6 +31,8 @@ _NAMES = (
     "mask_token",
 )
 _EXTRA = "extra_special_tokens"
+#: Files of earlier versions of Transformers, which it still reads.
+_EARLIER = ("special_tokens_map.json", "added_tokens.json")
 #: Settings that change no token, or are read here.
 _KNOWN = {
     *("backend", "is_local", "local_files_only", "model_max_length", "tokenizer_class"),
@@ -85,18 +87,24 @@ class StoredTokenizer:
         if not all(os.path.isfile(folder / name) for name in (TOKENIZER, SETTINGS)):
             return None
         settings = read_json(folder / SETTINGS)
-        names = [settings.get(name) for name in _NAMES]
+        extra = settings.get(_EXTRA) or []
+        named = [settings[name] for name in _NAMES if settings.get(name) is not None]
         is_plain = (
             settings.get("tokenizer_class") in _PLAIN
             and settings.get("clean_up_tokenization_spaces") is False
             and settings.get("pad_token") is not None
             and settings.keys() <= _KNOWN
-            and all(isinstance(name, str | None) for name in names)
-            and all(isinstance(name, str) for name in settings.get(_EXTRA) or ())
+            and not any(os.path.lexists(folder / name) for name in _EARLIER)
+            and isinstance(extra, list)
+            and all(isinstance(name, str) for name in [*named, *extra])
         )
         if not is_plain:
             return None
-        return cls(Tokenizer.from_file(str(folder / TOKENIZER)), settings)
+        backend = Tokenizer.from_file(str(folder / TOKENIZER))
+        # Transformers adds, or makes special, what the file does not have so.
+        known = backend.get_added_tokens_decoder().values()
+        is_whole = {*named, *extra} <= {token.content for token in known if token.special}
+        return cls(backend, settings) if is_whole else None
 
     def __len__(self) -> int:
         return int(self.backend_tokenizer.get_vocab_size(with_added_tokens=True))

@@ -42,7 +42,7 @@ class AudioModality(Modality):
     gives = "waveform"
     protocols = (
         *("classification", "multilabel", "regression", "fewshot", "similarity", "retrieval"),
-        "clustering",
+        *("clustering", "bits_a_sample"),
     )
     corruptions = CORRUPTIONS
     provides = frozenset({"waveform", "two_views", "units"})
@@ -99,8 +99,8 @@ class AudioModality(Modality):
         objectives, encoder = request.choose(
             "simclr",
             "mel_conv",
-            objective_for={"conv_tasnet": "mixit"},
-            encoder_for=dict.fromkeys(("pit", "mixit"), "conv_tasnet"),
+            objective_for={"conv_tasnet": "mixit", "wavenet": "clm"},
+            encoder_for={"pit": "conv_tasnet", "mixit": "conv_tasnet", "clm": "wavenet"},
         )
         if request.length:
             return Defaults(objectives, encoder, request.length)

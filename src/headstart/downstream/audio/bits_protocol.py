@@ -58,9 +58,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> BitsASample:
     background = pretraining_records(folder, modality, notes)
     if background is not None:
         notes += overlap(background, records, modality.content).sentences()
-    found = bits_a_sample(
-        encoder, head, processor.reading, records, background, seed=config.seed
-    )
+    found = bits_a_sample(encoder, head, processor.reading, records, background, seed=config.seed)
     packages = versions()
     found = replace(
         found,

@@ -14,7 +14,6 @@ import spoken
 from lesson import teach, without_gradient
 from torch import Tensor
 
-from headstart.encoders.wavenet import WaveNet, WaveNetOptions
 from headstart.evaluation.ngram_counts import Corpus
 from headstart.evaluation.ngram_model import NgramModel
 from headstart.modalities.mu_law import CODES, encode
@@ -22,14 +21,9 @@ from headstart.objectives.building import build_objective
 from headstart.objectives.causal import CausalModeling
 from headstart.seeding import generator
 
-SHAPE = {"channels": 8, "width": 16, "kernel": 2, "layers": 3, "stacks": 1}
-
 
 def build(**options) -> CausalModeling:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        encoder = WaveNet(WaveNetOptions(**{**SHAPE, **options}), spoken.RATE)
-        made = build_objective({"clm": 1.0}, {}, encoder, spoken.PROCESSOR)
+    made = build_objective({"clm": 1.0}, {}, spoken.predictor(**options), spoken.PROCESSOR)
     assert isinstance(made, CausalModeling)
     return made
 

@@ -116,7 +116,9 @@ class WaveNet(WaveformEncoder, TokenEncoder):
     @property
     def reach(self) -> int:
         """Samples that a vector knows of, its own included."""
-        return self.options.kernel + sum(block.reach for block in self.blocks)
+        kernel, layers = self.options.kernel, self.options.layers
+        # A stack sees kernel - 1 samples apart by 1, kernel, kernel squared, ... further.
+        return kernel + self.options.stacks * (kernel**layers - 1)
 
     @property
     def token_embedding(self) -> nn.Embedding:

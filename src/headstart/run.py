@@ -102,10 +102,13 @@ class RunFolder:
     report_values = Part("report.json", "(interactions) the same, as plain values", result=True)
     perplexity_page = Part("perplexity.html", "(texts) the measured perplexity", result=True)
     perplexity_file = Part("perplexity.json", "the same, as plain values", result=True)
+    bits_page = Part("bits.html", "(recordings) the measured bits a sample", result=True)
+    bits_file = Part("bits.json", "the same, as plain values", result=True)
     rounded = Part("int8", "(after `compress`) the same in 8 bits, where that was chosen")
     compressed_page = Part("compress.html", "(after `compress`) the candidates and their curve")
     compressed_file = Part("compress.json", "the same, as plain values")
     samples_file = Part("samples.png", "(images) what `generate` has drawn", result=True)
+    sounds_file = Part("samples.wav", "(recordings) what `generate` has written", result=True)
 
     def __init__(self, folder: str | Path, out: str | Path | None = None) -> None:
         self.folder = Path(folder)

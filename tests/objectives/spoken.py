@@ -8,6 +8,7 @@ import torch
 from headstart.batch import Batch
 from headstart.encoders.conv_tasnet import ConvTasNet, ConvTasNetOptions
 from headstart.encoders.mel_conv import MelConv, MelConvOptions
+from headstart.encoders.wavenet import WaveNet, WaveNetOptions
 from headstart.modalities.audio.processor import AudioProcessor
 from headstart.modalities.audio.reading import Reading
 from headstart.modalities.audio.sound_file import padded
@@ -47,6 +48,14 @@ def separator(**options) -> ConvTasNet:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return ConvTasNet(ConvTasNetOptions(**{**shape, **options}), RATE)
+
+
+def predictor(**options) -> WaveNet:
+    """Return a small network that predicts samples, with the same weights each time."""
+    shape = {"channels": 8, "width": 16, "kernel": 2, "layers": 3, "stacks": 1}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return WaveNet(WaveNetOptions(**{**shape, **options}), RATE)
 
 
 def batch(found: list[np.ndarray], indices: np.ndarray) -> Batch:

@@ -37,6 +37,8 @@ STATEFUL: dict[str, dict[str, Any]] = {
     "bigan": {"channels": 8},
     "wav2vec2": {"negatives": 4, "codes": 8, "output": 8},
     "hubert": {"clusters": 6, "output": 8},
+    # No state of its own, but ids that the network makes of its input.
+    "clm": {},
 }
 
 
@@ -69,11 +71,12 @@ def trained(folder: Path, name: str, *, crash: bool = False) -> dict[str, Tensor
     there = (folder / "config.yaml").exists()
     run = RunFolder.open(folder) if there else RunFolder.create(folder, "pretrain", config)
     kind: Any = OBJECTIVES[name]
-    sound = "waveform" in kind.needs
+    sound = "waveform" in kind.needs or name == "clm"
     rows = Words() if sound else Images()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        parts = (spoken.network(), spoken.PROCESSOR) if sound else (TinyConv(), ImageProcessor(16))
+        network = spoken.predictor() if name == "clm" else spoken.network()
+        parts = (network, spoken.PROCESSOR) if sound else (TinyConv(), ImageProcessor(16))
         objective = kind(*parts, kind.Options(**STATEFUL[name]))
         objective.begin(rows, 0)
     if crash:

@@ -190,9 +190,10 @@ class Explainer:
     def _method(self, units: Units) -> str:
         """Return the method: Grad-CAM where the encoder ends in a feature map, else gradients.
 
-        Of encoders side by side some may have no gradient, so that units are left out instead.
+        Of encoders side by side some may have no gradient, and none leads from ids that a network
+        makes of its input back to it, so that units are left out instead.
         """
-        if self.encoder.joined:
+        if self.encoder.joined or self.encoder.vocabulary is not None:
             return _OCCLUSION
         if self._requested == "auto":
             maps = gradcam.last_map(self.encoder, units.batch) is not None

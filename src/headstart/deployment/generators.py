@@ -21,6 +21,7 @@ GENERATORS = Registry(
     {
         "continuation": "headstart.deployment.generate:continue_prompt",
         "images": "headstart.deployment.draw:draw_images",
+        "recordings": "headstart.downstream.audio.composing:write_recordings",
     },
     group="headstart.generators",
 )
@@ -51,7 +52,8 @@ def generate(run: RunFolder, config: GenerateConfig) -> str | Path:
         raise HeadstartError(
             f"{run.folder} generates nothing: its pretext task leaves no head that could; "
             "pre-train with --objective clm, prefix, unilm, span_corruption, bart or gap_sentences "
-            "to continue texts, or with vae, gan or bigan to draw pictures."
+            "to continue texts, with vae, gan or bigan to draw pictures, or with --encoder wavenet "
+            "to write recordings."
         )
     found: str | Path = GENERATORS[kind](run, config)
     return found

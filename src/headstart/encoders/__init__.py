@@ -27,12 +27,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
+from headstart.encoders.visibility import causal, visibility
 from headstart.errors import HeadstartError
 from headstart.registries import ENCODERS as ENCODERS
 
 if TYPE_CHECKING:
     from headstart.batch import Batch
     from headstart.config import Options
+    from headstart.modalities import Vocabulary
 
 #: Rates of dropout in configurations of Transformers; that of attention has no module.
 _RATES = ("attention_dropout", "attention_probs_dropout_prob", "dropout")
@@ -61,6 +63,7 @@ class Encoder(nn.Module, ABC):
         reads: the tensor of :mod:`headstart.batch` that is its input.
         width: D, the size of its vectors.
         is_causal: whether positions attend to the left only.
+        vocabulary: of the ids that it makes of its input; None where it makes none.
 
     Example::
 
@@ -71,6 +74,7 @@ class Encoder(nn.Module, ABC):
     reads: ClassVar[str]
     width: int
     is_causal: bool = False
+    vocabulary: Vocabulary | None = None
 
     @property
     def joined(self) -> Mapping[str, Encoder]:
@@ -160,12 +164,22 @@ class TokenEncoder(Encoder):
         causal_architecture: whether the architecture itself attends to the left only.
         limit: most positions in a row; None if there is no limit.
         lookback: positions to the left whose ids also enter the vector of a position.
+        generates: what a run of it writes that predicts each token from those before it.
     """
 
     reads = "input_ids"
     causal_architecture: bool = False
     limit: int | None = None
     lookback: int = 0
+    generates: ClassVar[str] = "continuation"
+
+    def with_ids(self, batch: Batch) -> Batch:
+        """Return the batch with ``input_ids`` and ``mask`` (B,T); by default it has them."""
+        return batch
+
+    def causal_visibility(self, batch: Batch) -> Tensor | None:
+        """Return the visibility (B,T,T) with which no position sees those to its right."""
+        return causal(visibility(batch), batch)
 
     @property
     @abstractmethod

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from headstart.encoders.visibility import causal, prefixed, visibility
+from headstart.encoders.visibility import prefixed, visibility
 from headstart.errors import HeadstartError
 from headstart.evaluation.metrics import Estimate
 from headstart.evaluation.ngram_baseline import NgramFacts, fit_ngrams
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SUPPORTED = ("clm", "prefix")
 RESAMPLES = 500
 #: Number of texts below which windows are resampled instead of texts.
-_FEW = 20
+FEW = 20
 _ROWS = 16
 #: Pieces of a text whose surprise is displayed, and characters before them.
 _PIECES, _BEFORE = 150, 80
@@ -196,7 +196,7 @@ def perplexity(
     windows, notes = drawn(windows, random)
     sizes = np.array([len(window.ids) - window.seen for window in windows])
     unit = np.array([window.text for window in windows])
-    few = len(set(unit)) < _FEW
+    few = len(set(unit)) < FEW
     unit = np.arange(len(windows)) if few else np.unique(unit, return_inverse=True)[1]
     count = np.bincount(unit, weights=sizes)
     written = np.bincount(unit, weights=[window.written for window in windows])
@@ -217,16 +217,16 @@ def perplexity(
     draws = random.integers(len(count), size=(RESAMPLES, len(count)))
     foreseen = []
     for name, values in sums.items():
-        mean = _ratio(values, count, draws)
-        bits = _ratio(values / math.log(2), written, draws)
+        mean = ratio(values, count, draws)
+        bits = ratio(values / math.log(2), written, draws)
         spread = (math.exp(min(x, 700)) for x in (mean.mean, mean.low, mean.high))
         foreseen.append(ModelScore(name, Estimate(*spread), bits))
     first, *candidates = sums
     best = min(candidates, key=lambda name: sums[name].sum())
-    gain = _ratio(sums[best] - sums[first], count, draws)
+    gain = ratio(sums[best] - sums[first], count, draws)
     if few:
         notes.append(
-            f"With fewer than {_FEW} texts the intervals are over windows of them: they say "
+            f"With fewer than {FEW} texts the intervals are over windows of them: they say "
             "nothing about other texts."
         )
     if objective == "prefix":
@@ -270,7 +270,7 @@ def _network_nats(
             if objective == "prefix":
                 visible = prefixed(visibility(batch), mask & ~predicted)
             else:
-                visible = causal(visibility(batch), batch)
+                visible = encoder.causal_visibility(batch)
             vectors = encoder.contextualize(encoder.embed(batch), visible)
             where = predicted[:, 1:]
             logits = head(vectors[:, :-1][where]).float()
@@ -295,7 +295,7 @@ def _summed(nats: list[np.ndarray]) -> np.ndarray:
     return np.array([values.sum(dtype=np.float64) for values in nats])
 
 
-def _ratio(values: np.ndarray, sizes: np.ndarray, draws: np.ndarray) -> Estimate:
+def ratio(values: np.ndarray, sizes: np.ndarray, draws: np.ndarray) -> Estimate:
     """Return the ratio of two sums over units (U,), with the bootstrap interval of ``draws``."""
     drawn = values[draws].sum(1) / np.maximum(sizes[draws].sum(1), 1)
     low, high = np.percentile(drawn, [2.5, 97.5])

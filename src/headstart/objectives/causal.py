@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from headstart.batch import IGNORE, Batch
 from headstart.encoders import TokenEncoder
-from headstart.encoders.visibility import causal, visibility
 from headstart.modalities import TokenProcessor
 from headstart.objectives import Objective
-from headstart.objectives.heads import CONTINUATION, TokenHead
+from headstart.objectives.heads import TokenHead
 from headstart.objectives.vocabulary import VocabularyLoss, VocabularyOptions
 
 
@@ -41,10 +40,11 @@ class CausalModeling(Objective):
         self.head = TokenHead(
             encoder.token_embedding, encoder.width, transform=False, tie=options.tie
         )
-        self.loss = VocabularyLoss(processor.vocabulary, options)
+        self.loss = VocabularyLoss(encoder.vocabulary or processor.vocabulary, options)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with ``targets`` (B,T), the next token of the same document."""
+        batch = self.encoder.with_ids(batch)
         ids = batch["input_ids"]
         follows = batch["mask"][:, 1:].clone()
         if "segments" in batch:
@@ -54,7 +54,7 @@ class CausalModeling(Objective):
         return self.loss.draw({**batch, "targets": targets}, generator)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        seen = causal(visibility(batch), batch)
+        seen = self.encoder.causal_visibility(batch)
         tokens = self.encoder.contextualize(self.encoder.embed(batch), seen, batch.get("positions"))
         return self.loss(self.head, tokens, batch)
 
@@ -63,5 +63,5 @@ class CausalModeling(Objective):
 
     def save_head(self, folder: Path) -> bool:
         """Write the output layer, which ``generate`` and cloze prompts need."""
-        self.head.save(folder, "clm", CONTINUATION)
+        self.head.save(folder, "clm", self.encoder.generates)
         return True

@@ -42,7 +42,7 @@ class AudioModality(Modality):
     gives = "waveform"
     protocols = (
         *("classification", "multilabel", "regression", "fewshot", "similarity", "retrieval"),
-        "clustering",
+        *("clustering", "bits_a_sample"),
     )
     corruptions = CORRUPTIONS
     provides = frozenset({"waveform", "two_views", "units"})
@@ -99,15 +99,17 @@ class AudioModality(Modality):
         objectives, encoder = request.choose(
             "simclr",
             "mel_conv",
-            objective_for={"conv_tasnet": "mixit"},
-            encoder_for=dict.fromkeys(("pit", "mixit"), "conv_tasnet"),
+            objective_for={"conv_tasnet": "mixit", "wavenet": "clm"},
+            encoder_for={"pit": "conv_tasnet", "mixit": "conv_tasnet", "clm": "wavenet"},
         )
+        # Many small steps teach a network of single samples more than few large ones.
+        rows = 1 if encoder == "wavenet" else None
         if request.length:
-            return Defaults(objectives, encoder, request.length)
+            return Defaults(objectives, encoder, request.length, batch_size=rows)
         seconds, _ = sample_headers(request.records)
         usual = np.quantile(seconds, WHOLE) * STEPS if len(seconds) else SHORTEST
         length = int(np.clip(np.ceil(usual), SHORTEST, request.longest(encoder)))
-        return Defaults(objectives, encoder, length)
+        return Defaults(objectives, encoder, length, batch_size=rows)
 
     def fit(
         self,

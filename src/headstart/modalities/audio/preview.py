@@ -91,7 +91,7 @@ def sheet(batch: Batch, corrupted: Batch, views: Mapping[str, Tensor], rate: int
     if not views:
         for key in list(corrupted)[: 4 * _ROWS]:
             name, _, tensor = key.rpartition("/")
-            if tensor == "waveform":
+            if tensor == "waveform" and corrupted[key] is not batch.get(key):
                 rows[name or "changed"] = _drawn(part(corrupted, name) if name else corrupted, rate)
     return Sheet(dict(list(rows.items())[:_ROWS]))
 

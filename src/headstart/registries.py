@@ -126,6 +126,7 @@ PROTOCOLS = Registry(
         "similarity": "headstart.evaluation.protocols.similarity:PROTOCOL",
         "retrieval": "headstart.evaluation.protocols.retrieval:PROTOCOL",
         "clustering": "headstart.evaluation.protocols.clustering:PROTOCOL",
+        "verification": "headstart.evaluation.protocols.verification:PROTOCOL",
         "perplexity": "headstart.evaluation.protocols.perplexity:PROTOCOL",
         "next_item": "headstart.downstream.interactions.next_item:PROTOCOL",
     },

@@ -42,7 +42,7 @@ class AudioModality(Modality):
     gives = "waveform"
     protocols = (
         *("classification", "multilabel", "regression", "fewshot", "similarity", "retrieval"),
-        "clustering",
+        *("clustering", "verification"),
     )
     corruptions = CORRUPTIONS
     provides = frozenset({"waveform", "two_views", "units"})

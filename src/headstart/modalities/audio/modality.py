@@ -32,6 +32,8 @@ RATE = 16_000
 SHORTEST, WHOLE = 32, 0.95
 #: Steps of a spectrogram a second, which ``length`` counts.
 STEPS = 100
+#: Folder of the decoded noise, beside what training reads.
+NOISES = "noises"
 
 
 class AudioModality(Modality):
@@ -89,6 +91,13 @@ class AudioModality(Modality):
 
         recipe_of(kind)
 
+    def check_files(self) -> None:
+        """Refuse a folder of noise that holds no recordings."""
+        if self.options.noise is not None:
+            from headstart.modalities.audio.noises import noise_files
+
+            noise_files(self.options.noise)
+
     def defaults(self, request: Request) -> Defaults:
         """Return the small network, and pieces that hold most recordings whole.
 
@@ -141,7 +150,7 @@ class AudioModality(Modality):
         return MfccProcessor(self._reading(records))
 
     def load(self, folder: str | Path) -> AudioProcessor | MfccProcessor:
-        """Reopen the processor of an encoder folder."""
+        """Reopen the processor of an encoder folder, or of a run in training with its noise."""
         from headstart.modalities.audio.mfcc import FILE, MfccProcessor
         from headstart.modalities.audio.processor import AudioProcessor
         from headstart.modalities.audio.reading import FILE as NOTE
@@ -149,9 +158,15 @@ class AudioModality(Modality):
         if (Path(folder) / FILE).is_file():
             return MfccProcessor.load(Path(folder))
         foreign = None if (Path(folder) / NOTE).is_file() else self._own_reading(folder)
-        if foreign is None:
-            return AudioProcessor.load(Path(folder))
-        return AudioProcessor(foreign, SHORTEST)
+        if foreign is not None:
+            return AudioProcessor(foreign, SHORTEST)
+        processor = AudioProcessor.load(Path(folder))
+        kept = Path(folder).parent / NOISES
+        if self.options.noise is not None and kept.is_dir():
+            from headstart.modalities.audio.noises import Noises
+
+            processor.noises = Noises.load(kept, processor.rate, self.options.snr)
+        return processor
 
     def prepare(
         self,
@@ -164,6 +179,8 @@ class AudioModality(Modality):
     ) -> None:
         """Decode the recordings into a sound file, once, in pieces of the length of a row.
 
+        The noise of the options is decoded beside it, so that a run goes on without its folder.
+
         Raises:
             HeadstartError: none can be decoded. For held-out records (``learn`` is False) nothing
                 is written instead, and training continues without them.
@@ -171,6 +188,10 @@ class AudioModality(Modality):
         from headstart.modalities.audio.sound_file import write_sound_file
 
         reading = processor.reading
+        if learn and self.options.noise is not None:
+            from headstart.modalities.audio.noises import write_noises
+
+            audit.notes += write_noises(self.options.noise, folder.parent / NOISES, reading)
         try:
             write_sound_file(
                 folder,

@@ -78,6 +78,7 @@ OBJECTIVES = Registry(
         "mae": "headstart.objectives.masked_images:MAE",
         "simmim": "headstart.objectives.masked_images:SimMIM",
         "masked_mel": "headstart.objectives.masked_mel:MaskedMel",
+        "denoised_mel": "headstart.objectives.denoised_mel:DenoisedMel",
         "wav2vec2": "headstart.objectives.wav2vec2:Wav2Vec2",
         "hubert": "headstart.objectives.frame_targets:HuBERT",
         "best_rq": "headstart.objectives.frame_targets:BestRQ",

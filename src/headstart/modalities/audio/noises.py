@@ -132,6 +132,10 @@ class Noises:
                 raise ValueError("lengths that are not those of the samples")
         return cls(torch.from_numpy(samples), torch.from_numpy(counts), levels)
 
+    def at(self, levels: tuple[float, float]) -> Noises:
+        """Return the same noise at other levels."""
+        return Noises(self.samples, self.counts, levels)
+
     def draw(self, count: int, length: int, generator: torch.Generator) -> Tensor:
         """Return a piece of noise for each of ``count`` recordings, (count,length) float32.
 

@@ -117,6 +117,18 @@ class AudioProcessor(Processor):
 
         return one_view(batch, generator, kind, self.rate, self.noises)
 
+    def noisy(self, batch: Batch, generator: torch.Generator, levels: tuple[float, float]) -> Batch:
+        """Return the recordings, moment for moment, with noise.
+
+        Args:
+            levels: range of how far the noise is below a recording, in dB.
+        """
+        from headstart.modalities.audio.views import Recipe, render
+
+        noises = None if self.noises is None else self.noises.at(levels)
+        recipe = Recipe(noise=(-levels[1], -levels[0]))
+        return render(batch, generator, recipe, self.rate, noises)
+
     def weak_and_strong(
         self, batch: Batch, generator: torch.Generator, kind: str, *, alike: bool
     ) -> tuple[Batch, Batch]:

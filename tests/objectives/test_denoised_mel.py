@@ -72,7 +72,9 @@ def test_the_loss_is_the_error_on_real_frames(autocast: bool) -> None:
             copied += float((mel[row, :, frame] - clean[row, :, frame]).square().sum())
             wanted += clean[row, :, frame].tolist()
     scale = len(wanted) * float(np.var(wanted))
-    assert float(scalars["loss"].detach()) == pytest.approx(total / scale, rel=0.02 if autocast else 1e-3)
+    assert float(scalars["loss"].detach()) == pytest.approx(
+        total / scale, rel=0.02 if autocast else 1e-3
+    )
     assert float(scalars["unchanged"]) == pytest.approx(copied / scale, rel=1e-3)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -11,12 +9,10 @@ from torch import Tensor
 from headstart.batch import Batch
 from headstart.config import Options
 from headstart.encoders.mel_conv import MelConv
+from headstart.modalities import Processor
 from headstart.modalities.spectra import real_frames
 from headstart.objectives import Objective
 from headstart.objectives.mel_head import drawn_mel, mel_head
-
-if TYPE_CHECKING:
-    from headstart.modalities.audio.processor import AudioProcessor
 
 
 class DenoisedMelOptions(Options):
@@ -50,9 +46,7 @@ class DenoisedMel(Objective):
     encoder: MelConv
     batch_size = 64
 
-    def __init__(
-        self, encoder: MelConv, processor: AudioProcessor, options: DenoisedMelOptions
-    ) -> None:
+    def __init__(self, encoder: MelConv, processor: Processor, options: DenoisedMelOptions) -> None:
         super().__init__()
         self.encoder, self.processor, self.options = encoder, processor, options
         self.head = mel_head(encoder)

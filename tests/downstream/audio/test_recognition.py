@@ -197,3 +197,64 @@ def test_one_srt_file_is_for_one_recording(tmp_path) -> None:
     with pytest.raises(HeadstartError, match="one recording"):
         write_transcripts([ROW, ROW], tmp_path / "two.srt")
     assert not (tmp_path / "two.srt").exists()
+
+
+def beside(folder, **texts_of):
+    """Write a recording, a text, or both for each name; a text ends with a line feed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (is_recorded, text) in texts_of.items():
+        if is_recorded:
+            soundfile.write(folder / f"{name}.wav", said("abc", np.random.default_rng(0)), RATE)
+        if text is not None:
+            (folder / f"{name}.txt").write_bytes(text)
+    return folder
+
+
+def test_a_transcript_may_lie_beside_its_recording(tmp_path) -> None:
+    audit = Audit()
+    folder = beside(
+        tmp_path / "clips",
+        a=(True, b"Abc cab\n"),
+        b=(True, "\ufeffbca".encode()),
+        c=(True, None),
+        d=(False, b"nobody says this"),
+        e=(True, b"ab\0c"),
+        f=(True, b" \n"),
+        g=(True, b"\xff\xfea"),
+        h=(True, b"a" * 1_000_001),
+    )
+    records = read(folder, audit)
+    assert dict(zip(records["id"], records["label"], strict=True)) == {
+        "clips/a.wav": "abc cab",
+        "clips/b.wav": "bca",
+    }
+    reasons = {row["where"]: row["reason"] for row in audit.summary()["records"]}
+    assert reasons.pop("clips/d.txt").startswith("the file that it would belong to")
+    assert reasons.pop("clips/c.wav") == reasons.pop("clips/f.wav") == "it has no transcript"
+    assert set(reasons) == {f"clips/{name}.wav" for name in "egh"}
+    assert set(reasons.values()) == {"its transcript is not a plain text"}
+
+
+def test_transcripts_of_speakers_in_folders_are_no_names_of_classes(tmp_path) -> None:
+    for speaker in ("ann", "bob"):
+        beside(tmp_path / "clips" / speaker, **{f"{speaker}1": (True, b"abc")})
+    assert read(tmp_path / "clips", Audit())["label"] == ["abc", "abc"]
+
+
+def test_a_shard_may_hold_transcripts_as_texts(tmp_path) -> None:
+    import tarfile
+
+    folder = beside(tmp_path / "clips", a=(True, b"abc\n"), b=(True, b"cab"))
+    with tarfile.open(tmp_path / "shard.tar", "w") as shard:
+        for path in sorted(folder.iterdir()):
+            shard.add(path, path.name)
+    assert read(tmp_path / "shard.tar", Audit())["label"] == ["abc", "cab"]
+
+
+def test_a_folder_of_recordings_and_transcripts_is_one_of_recordings(tmp_path) -> None:
+    from headstart.modalities.guess import guess_content
+
+    folder = beside(tmp_path / "clips", a=(True, b"abc"), b=(True, b"cab"))
+    assert guess_content([str(folder)]) == "audio"
+    (folder / "notes.txt").write_text("read by two people")
+    assert guess_content([str(folder)]) == "audio"

@@ -118,11 +118,7 @@ class AudioProcessor(Processor):
         return one_view(batch, generator, kind, self.rate, self.noises)
 
     def noisy(self, batch: Batch, generator: torch.Generator, levels: tuple[float, float]) -> Batch:
-        """Return the recordings, moment for moment, with noise.
-
-        Args:
-            levels: range of how far the noise is below a recording, in dB.
-        """
+        """Return the recordings, moment for moment, with white noise or that of a folder."""
         from headstart.modalities.audio.views import Recipe, render
 
         noises = None if self.noises is None else self.noises.at(levels)

@@ -258,3 +258,18 @@ def test_a_folder_of_recordings_and_transcripts_is_one_of_recordings(tmp_path) -
     assert guess_content([str(folder)]) == "audio"
     (folder / "notes.txt").write_text("read by two people")
     assert guess_content([str(folder)]) == "audio"
+
+
+def test_the_character_model_learns_from_the_texts_of_a_file(table, tmp_path) -> None:
+    (tmp_path / "texts.txt").write_text("cab cab\nxyz\n" * 50)
+    given = {"ctc": {"texts": str(tmp_path / "texts.txt"), "order": 3}}
+    audit = Audit()
+    records = read(table, audit, task_options=given)
+    config = FinetuneConfig(run="r", train="t", out="o", task="ctc", task_options=given)
+    task = Recognition.build(network(), records, config)
+    assert task.model is not None
+    assert task.model.counts["cab"] >= 100
+    assert not any("x" in gram for gram in task.model.counts)
+    missing = {"ctc": {"texts": str(tmp_path / "none.txt")}}
+    with pytest.raises(HeadstartError, match=r"ctc\.texts: .*is no file"):
+        read(table, Audit(), task_options=missing)

@@ -146,7 +146,9 @@ def test_tables_of_a_folder_are_taken_to_be_alike(tmp_path: Path) -> None:
 
 def test_a_draw_is_refused_in_a_sentence_that_says_how_to_settle_it(tmp_path: Path) -> None:
     draw(tmp_path / "1.png", 1)
-    (tmp_path / "1.txt").write_text("a caption")
+    (tmp_path / "1.txt").write_text("a caption")  # of the picture, so no text by itself
+    assert guess_content([str(tmp_path)]) == "image"
+    (tmp_path / "notes.txt").write_text("a text")
     with pytest.raises(HeadstartError, match="--modality text or --modality image"):
         guess_content([str(tmp_path)])
 

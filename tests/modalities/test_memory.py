@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import wave
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -86,6 +88,42 @@ def test_pictures_are_taken_as_arrays_and_as_objects_of_pillow(tmp_path: Path) -
     image = MODALITIES["image"]()
     first = [image.preview(records, 8)[0].image for records in (arrays, images)]
     assert first[0] == first[1]
+
+
+def _files() -> tuple[bytes, bytes]:
+    """Return the files of a picture and of a recording."""
+    packed = io.BytesIO()
+    Image.new("L", (8, 8)).save(packed, "PNG")
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(range(200)) * 20)
+    return packed.getvalue(), sound.getvalue()
+
+
+def test_bytes_are_of_the_kind_that_most_begin_like(tmp_path: Path) -> None:
+    picture, sound = _files()
+    for given, kind in (
+        ([picture], "image"),
+        ([sound], "audio"),
+        ([b"damaged", sound, sound], "audio"),
+        ([picture, sound, sound], "audio"),
+        ([sound, picture, picture], "image"),
+    ):
+        assert guess_content(sources_of(given, tmp_path)) == kind
+    with pytest.raises(HeadstartError, match="as many of the records in memory are"):
+        sources_of([picture, sound], tmp_path)
+
+
+def test_recordings_that_are_bytes_are_read_and_others_among_them_set_aside(tmp_path: Path) -> None:
+    pytest.importorskip("soundfile", reason="the extra `audio` is not installed")
+    picture, sound = _files()
+    records = read([picture, sound, sound[:20], sound], tmp_path)
+    assert set(records.features) == {"id", "audio"}
+    audit = Audit()
+    modality = MODALITIES["audio"]()
+    assert len(modality.usable(records, None, audit)) == 2
+    assert audit.quarantined == 2
 
 
 def test_names_stay_names(tmp_path: Path) -> None:

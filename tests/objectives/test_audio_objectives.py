@@ -15,9 +15,15 @@ from torch import Tensor
 from headstart.objectives import OBJECTIVES
 
 TWO_VIEWS = ("simclr", "moco", "byol", "simsiam", "barlow", "vicreg", "dino")
-FRAMES = ("masked_mel", "wav2vec2", "hubert", "best_rq", "apc", "frame_cpc")
+FRAMES = ("masked_mel", "denoised_mel", "wav2vec2", "hubert", "best_rq", "apc", "frame_cpc")
 #: How much better a probe must be than on the untrained network, after how many steps.
-LEARNS = {"simclr": (40, 0.1), "hubert": (60, 0.03), "wav2vec2": (60, 0.02), "apc": (60, 0.04)}
+LEARNS = {
+    "simclr": (40, 0.1),
+    "hubert": (60, 0.03),
+    "wav2vec2": (60, 0.02),
+    "apc": (60, 0.04),
+    "denoised_mel": (60, 0.02),
+}
 #: Units that suit a few words.
 FEW = {"hubert": {"clusters": 32}, "wav2vec2": {"codes": 32}, "apc": {}}
 

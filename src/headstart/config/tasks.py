@@ -118,6 +118,11 @@ class CtcOptions(Options):
         description="Characters of an n-gram in the language model of the training transcripts; 0 "
         "for none.",
     )
+    texts: str | None = Field(
+        None,
+        description="A text file whose lines the language model learns from, too, such as what "
+        "will be said; up to 2 MB.",
+    )
     weight: float = Field(0.5, ge=0, le=10, description="Weight of the language model.")
     bonus: float = Field(
         0.5, ge=-10, le=10, description="Bonus for each symbol, which makes up for the weight."

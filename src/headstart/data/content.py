@@ -115,6 +115,7 @@ class Content:
         rows: rows per batch of a columnar file.
         of_object: returns what a table holds of a record in memory, such as the bytes of a
             picture; None for an object of another kind.
+        begins: returns whether bytes begin as a file of this kind does, where there are such files.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Content:
     recognises: Callable[[str, pa.Schema | None], bool | None] | None = None
     rows: int = 512
     of_object: Callable[[Any], Any] | None = None
+    begins: Callable[[bytes], bool] | None = None
 
     @property
     def columns(self) -> list[str]:

@@ -29,14 +29,20 @@ from headstart.errors import HeadstartError, nearest
 _NESTED = "it is an archive inside an archive; unpack it first"
 #: What stands for standard input in other programs; here sources are read more than once.
 STANDARD_INPUT = "-"
+ALONE = "the file that it would belong to, of the same name, is not beside it"
 #: Most files in a unit of files.
 _SOME = 8192
 
 
-def find(sources: Sequence[str], audit: Audit, content: Content) -> Iterator[Unit]:
+def find(
+    sources: Sequence[str], audit: Audit, content: Content, beside: Container[str] = ()
+) -> Iterator[Unit]:
     """Yield every unit in the order of the sources, folders and archives sorted by name.
 
     Hidden files are skipped; links are followed, and no folder is read twice.
+
+    Args:
+        beside: suffixes of files that say something of a file of the same name in their folder.
 
     Raises:
         HeadstartError: a source does not exist, or is of an unknown kind.
@@ -51,7 +57,7 @@ def find(sources: Sequence[str], audit: Audit, content: Content) -> Iterator[Uni
         return any(str(above) in roots for above in (Path(folder), *Path(folder).parents))
 
     outermost = [root for root in roots if not covered(os.path.dirname(root))]
-    search = _Search(content, audit)
+    search = _Search(content, audit, beside)
     named = zip(outermost, _short_names(outermost), strict=True)
     for (source, is_folder), group in groupby(
         named, key=lambda pair: (roots[pair[0]], os.path.isdir(pair[0]))
@@ -104,8 +110,8 @@ def are_classes(files: Iterable[tuple[str, str]], suffixes: Container[str]) -> b
 class _Search:
     """Turns paths into units of one kind of content, and quarantines other files."""
 
-    def __init__(self, content: Content, audit: Audit) -> None:
-        self.content, self.audit = content, audit
+    def __init__(self, content: Content, audit: Audit, beside: Container[str] = ()) -> None:
+        self.content, self.audit, self.beside = content, audit, beside
 
     def named(self, source: str, roots: Iterable[tuple[str, str]]) -> Iterator[Unit]:
         """Yield the units of files that the user named, each with its short name."""
@@ -134,9 +140,17 @@ class _Search:
                 name = f"{above}/{file}" if file else above
                 if self.content.ignored_tables and self._is_table(file):
                     self.audit.quarantine(printable(name), self.content.ignored_tables)
+                elif suffix(file) in self.beside:
+                    if not self._has_record(folder, file):
+                        self.audit.quarantine(printable(name), ALONE)
                 else:
                     path = os.path.join(folder, file) if file else folder
                     yield from self._unit(source, name, path, label)
+
+    def _has_record(self, folder: str, name: str) -> bool:
+        """Return whether the record of the same name lies beside a file."""
+        stem = os.path.join(folder, os.path.splitext(name)[0])
+        return any(os.path.isfile(stem + ending) for ending in self.content.files)
 
     def _is_file(self, name: str) -> bool:
         return suffix(name) in self.content.files

@@ -55,6 +55,8 @@ class Field:
         take_all: returns the stored values of many at once, much faster than ``take``, whose
             values they equal; None where one may be invalid, so that each is taken by itself. No
             value of such a field is blank.
+        beside: suffix of the file, of the name of a record's own, that holds its value as a text
+            where a source has no columns, such as ``.txt``; None where there is none.
 
     Example::
 
@@ -78,6 +80,7 @@ class Field:
     required: bool = True
     missing: str = ""
     take_all: Callable[[Sequence[Any]], list[Any] | None] | None = None
+    beside: str | None = None
 
     @property
     def absent(self) -> str:

@@ -20,7 +20,7 @@ from headstart.data.decoding import PAGES, TextStream, open_text
 from headstart.data.field import Field
 from headstart.data.ledger import with_others
 from headstart.data.lines import chunks, lines, whole
-from headstart.data.sidecars import label_beside
+from headstart.data.sidecars import decoded, label_beside, texts_beside
 from headstart.data.store import RecordWriter
 from headstart.data.streams import EMPTY, Meter, Unreadable, plain_reasons
 from headstart.data.tables import TABLES, read_table
@@ -214,7 +214,12 @@ class Reading:
         content, first = self.content, self.fields[0].name
         if unit.kind == FILES:
             found = [Located(os.path.join(unit.path, name)) for name in unit.files]
-            yield Block([printable(name) for name in unit.files], {first: found})
+            beside = {
+                one.name: texts
+                for one in self.fields
+                if one.beside and (texts := texts_beside(unit.path, unit.files, one.beside))
+            }
+            yield Block([printable(name) for name in unit.files], {first: found, **beside})
             return
         with plain_reasons():
             if unit.kind in content.readers:
@@ -224,11 +229,21 @@ class Reading:
                 yield from read_table(unit, chooser, log, content.rows, partial(self._text, unit))
             elif unit.kind in content.files:
                 with closing(unit.open()) as stream:
-                    beside = label_beside(unit.beside, self.named.get(LABEL.name))
-                    labels = {} if beside is None else {LABEL.name: beside}
-                    yield Block([0], {first: [b"".join(chunks(stream))], **labels})
+                    record = b"".join(chunks(stream))
+                yield Block([0], {first: [record], **self._labels(unit)})
             else:
                 yield from self._texts(unit, first, quarantine)
+
+    def _labels(self, unit: Unit) -> dict[str, list[Any]]:
+        """Return what the other files of a sample say of its record."""
+        label = label_beside(unit.beside, self.named.get(LABEL.name))
+        if label is not None:
+            return {LABEL.name: label}
+        others = unit.beside or {}
+        suffixes = {one.name: one.beside[1:] for one in self.fields if one.beside}
+        return {
+            name: [decoded(others[suffix])] for name, suffix in suffixes.items() if suffix in others
+        }
 
     def _texts(self, unit: Unit, first: str, quarantine: Quarantine) -> Iterator[Block]:
         """Yield the texts of a file without columns: itself, or its lines."""

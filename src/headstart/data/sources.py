@@ -81,7 +81,8 @@ def read(
     try:
         with whole_file(path) as unfinished:
             writer = RecordWriter(unfinished, reading.fields, content.columns)
-            for unit in find(sources, found, content):
+            beside = {one.beside for one in reading.fields if one.beside}
+            for unit in find(sources, found, content, beside):
                 reading.store(unit, writer)
             if not found.kept:
                 raise reading.refused or _nothing_in(sources, found)

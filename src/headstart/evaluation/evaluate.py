@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -171,7 +170,8 @@ def _chosen_by_training(
 ) -> Results:
     """Return results of a protocol that learns nothing, with the scores on the training records.
 
-    These choose among candidates, as cross-validation does where something is learned.
+    These choose among candidates, as cross-validation does where something is learned. What needs
+    other records than those it is scored on has a score of its own.
     """
     alone = config.model_copy(update={"test": None})
     try:
@@ -180,7 +180,7 @@ def _chosen_by_training(
         return replace(results, notes=[*results.notes, f"Training records chose nothing: {error}"])
     scores = {(each.candidate, each.probe): each.mean for each in found.outcomes}
     outcomes = [
-        replace(each, validation=scores.get((each.candidate, each.probe), math.nan))
+        replace(each, validation=scores.get((each.candidate, each.probe), each.validation))
         for each in results.outcomes
     ]
     return replace(results, outcomes=outcomes)

@@ -100,6 +100,8 @@ def _claiming(sources: Sequence[str], contents: Mapping[str, Content]) -> Counte
     for source in sources:
         path = os.path.expanduser(source.partition("#")[0])
         for name in [path] if os.path.exists(path) else sorted(glob.glob(path, recursive=True)):
+            plain: list[str] = []  # files that only the default kind takes
+            stems: set[str] = set()
             for file in islice(_names(Path(name)), _MOST):
                 if os.path.basename(file) not in _BESIDE:
                     schema, sample = tables.of(file, str(Path(name)))
@@ -113,8 +115,14 @@ def _claiming(sources: Sequence[str], contents: Mapping[str, Content]) -> Counte
                         others = _named(others, contents, schema) or others
                     for kind in others:
                         _refuse_both(file, contents[kind], contents[DEFAULT], schema, sample)
-                    found.update(others or claiming)
-    return found
+                    if others:
+                        found.update(others)
+                        stems.add(os.path.splitext(file)[0])
+                    elif claiming:
+                        plain.append(os.path.splitext(file)[0])
+            # A text of the name of a recording or picture says something of it.
+            found[DEFAULT] += sum(stem not in stems for stem in plain)
+    return +found
 
 
 def _named(kinds: list[str], contents: Mapping[str, Content], schema: pa.Schema) -> list[str]:

@@ -249,6 +249,8 @@ def _field_of(values: Sequence[Any] | np.ndarray) -> str:
     """Return the name of the field that bare records are: that of the first kind to take them."""
     known = (one for one in values if isinstance(one, str | np.ndarray) or not _is_missing(one))
     sample = next(known, None)
+    if isinstance(sample, bytes):
+        return _field_of_files([value for value in values if isinstance(value, bytes)])
     found = _object(sample)
     if sample is None:
         only = " but for None or NaN" if len(values) else ""
@@ -259,6 +261,28 @@ def _field_of(values: Sequence[Any] | np.ndarray) -> str:
             what = f"an array {values.shape}"
         raise HeadstartError(f"records in memory cannot be {what}; {TAKEN}.")
     return found[0]
+
+
+def _field_of_files(values: Sequence[bytes]) -> str:
+    """Return the field that files in memory are: that of the kind which most of them begin like.
+
+    Where none begins like a file of any kind, it is that of the first kind that has files.
+
+    Raises:
+        HeadstartError: as many begin like one kind as like another.
+    """
+    found = [
+        (sum(map(kind.content.begins, values)), kind.content)
+        for _, kind in MODALITIES.items()
+        if kind.content.begins
+    ]
+    (most, first), *others = sorted(found, key=lambda each: -each[0])
+    if most and others and others[0][0] == most:
+        raise HeadstartError(
+            f"as many of the records in memory are {first.noun} as {others[0][1].noun}; give those "
+            "of one kind."
+        )
+    return first.fields[0].name
 
 
 def _storable(values: Sequence[Any] | np.ndarray) -> list[Any]:

@@ -162,6 +162,17 @@ class Processor(ABC):
         first, second = self.views(batch, generator, kind)
         return first if alike else batch, second
 
+    def noisy(self, batch: Batch, generator: torch.Generator, levels: tuple[float, float]) -> Batch:
+        """Return the records with noise, and everything in its place.
+
+        Args:
+            levels: range of how far the noise is below a record, in dB.
+
+        Raises:
+            HeadstartError: this kind of data has no such noise.
+        """
+        raise HeadstartError(f"of {self.content.noun} no noise is known; take another objective.")
+
     def show(
         self, batch: Batch, corrupted: Batch, views: Mapping[str, Tensor]
     ) -> Sheet | Words | None:

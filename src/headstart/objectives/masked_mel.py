@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.config import Options
@@ -12,6 +12,7 @@ from headstart.encoders.mel_conv import MelConv
 from headstart.modalities import Processor
 from headstart.modalities.spectra import frames_of, real_frames
 from headstart.objectives import Objective
+from headstart.objectives.mel_head import drawn_mel, mel_head
 
 
 class MaskedMelOptions(Options):
@@ -42,7 +43,7 @@ class MaskedMel(Objective):
     def __init__(self, encoder: MelConv, processor: Processor, options: MaskedMelOptions) -> None:
         super().__init__()
         self.encoder, self.options = encoder, options
-        self.head = nn.Linear(encoder.channels, encoder.stacked * encoder.options.bands)
+        self.head = mel_head(encoder)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the recordings, and where their spectrograms are ``masked`` (B,M,T)."""
@@ -63,8 +64,7 @@ class MaskedMel(Objective):
         mel, frames = self.encoder.mel(batch)
         masked = batch["masked"]
         found, _ = self.encoder.map_of(mel.masked_fill(masked, 0.0), frames)
-        drawn = self.head(found.transpose(1, 2)).float()  # (B,T',step M)
-        drawn = drawn.unflatten(2, (self.encoder.stacked, -1)).flatten(1, 2).transpose(1, 2)
         wanted = mel[masked]
-        error = (drawn[:, :, : mel.shape[2]][masked] - wanted).square().mean()
+        drawn = drawn_mel(self.head, self.encoder, found, mel.shape[2])
+        error = (drawn[masked] - wanted).square().mean()
         return {"loss": error / wanted.var(correction=0).clamp(min=1e-3)}

@@ -197,3 +197,79 @@ def test_one_srt_file_is_for_one_recording(tmp_path) -> None:
     with pytest.raises(HeadstartError, match="one recording"):
         write_transcripts([ROW, ROW], tmp_path / "two.srt")
     assert not (tmp_path / "two.srt").exists()
+
+
+def beside(folder, **texts_of):
+    """Write a recording, a text, or both for each name; a text ends with a line feed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (is_recorded, text) in texts_of.items():
+        if is_recorded:
+            soundfile.write(folder / f"{name}.wav", said("abc", np.random.default_rng(0)), RATE)
+        if text is not None:
+            (folder / f"{name}.txt").write_bytes(text)
+    return folder
+
+
+def test_a_transcript_may_lie_beside_its_recording(tmp_path) -> None:
+    audit = Audit()
+    folder = beside(
+        tmp_path / "clips",
+        a=(True, b"Abc cab\n"),
+        b=(True, "\ufeffbca".encode()),
+        c=(True, None),
+        d=(False, b"nobody says this"),
+        e=(True, b"ab\0c"),
+        f=(True, b" \n"),
+        g=(True, b"\xff\xfea"),
+        h=(True, b"a" * 1_000_001),
+    )
+    records = read(folder, audit)
+    assert dict(zip(records["id"], records["label"], strict=True)) == {
+        "clips/a.wav": "abc cab",
+        "clips/b.wav": "bca",
+    }
+    reasons = {row["where"]: row["reason"] for row in audit.summary()["records"]}
+    assert reasons.pop("clips/d.txt").startswith("the file that it would belong to")
+    assert reasons.pop("clips/c.wav") == reasons.pop("clips/f.wav") == "it has no transcript"
+    assert set(reasons) == {f"clips/{name}.wav" for name in "egh"}
+    assert set(reasons.values()) == {"its transcript is not a plain text"}
+
+
+def test_transcripts_of_speakers_in_folders_are_no_names_of_classes(tmp_path) -> None:
+    for speaker in ("ann", "bob"):
+        beside(tmp_path / "clips" / speaker, **{f"{speaker}1": (True, b"abc")})
+    assert read(tmp_path / "clips", Audit())["label"] == ["abc", "abc"]
+
+
+def test_a_shard_may_hold_transcripts_as_texts(tmp_path) -> None:
+    import tarfile
+
+    folder = beside(tmp_path / "clips", a=(True, b"abc\n"), b=(True, b"cab"))
+    with tarfile.open(tmp_path / "shard.tar", "w") as shard:
+        for path in sorted(folder.iterdir()):
+            shard.add(path, path.name)
+    assert read(tmp_path / "shard.tar", Audit())["label"] == ["abc", "cab"]
+
+
+def test_a_folder_of_recordings_and_transcripts_is_one_of_recordings(tmp_path) -> None:
+    from headstart.modalities.guess import guess_content
+
+    folder = beside(tmp_path / "clips", a=(True, b"abc"), b=(True, b"cab"))
+    assert guess_content([str(folder)]) == "audio"
+    (folder / "notes.txt").write_text("read by two people")
+    assert guess_content([str(folder)]) == "audio"
+
+
+def test_the_character_model_learns_from_the_texts_of_a_file(table, tmp_path) -> None:
+    (tmp_path / "texts.txt").write_text("cab cab\nxyz\n" * 50)
+    given = {"ctc": {"texts": str(tmp_path / "texts.txt"), "order": 3}}
+    audit = Audit()
+    records = read(table, audit, task_options=given)
+    config = FinetuneConfig(run="r", train="t", out="o", task="ctc", task_options=given)
+    task = Recognition.build(network(), records, config)
+    assert task.model is not None
+    assert task.model.counts["cab"] >= 100
+    assert not any("x" in gram for gram in task.model.counts)
+    missing = {"ctc": {"texts": str(tmp_path / "none.txt")}}
+    with pytest.raises(HeadstartError, match=r"ctc\.texts: .*is no file"):
+        read(table, Audit(), task_options=missing)

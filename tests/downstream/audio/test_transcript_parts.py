@@ -10,6 +10,7 @@ from headstart.downstream.audio.alphabet import Alphabet, folded, repeats
 from headstart.downstream.audio.character_model import EDGE, CharacterModel
 from headstart.downstream.audio.error_rates import NOTHING, alignments, confused, error_rates
 from headstart.downstream.audio.file_names import file_names
+from headstart.downstream.audio.other_texts import other_texts
 from headstart.downstream.audio.subtitles import subtitles
 from headstart.errors import HeadstartError
 
@@ -128,3 +129,32 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "jiwer", None)
     with pytest.raises(HeadstartError, match=r"headstart\[audio\]"):
         error_rates(["a"], ["a"])
+
+
+def test_texts_of_a_file_are_folded_and_other_characters_left_out(tmp_path) -> None:
+    file = tmp_path / "texts.txt"
+    file.write_bytes("\ufeffPress ONE!\r\n\nna\u00efve\n".encode())
+    assert other_texts(str(file)) == ["press one", "na\u00efve"]
+    assert other_texts(str(file), "presson ") == ["press one"]
+    file.write_bytes(b"abc abc\n" * 300_000)
+    found = other_texts(str(file))
+    assert len(found) == 250_000
+    assert set(found) == {"abc abc"}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "is no file"),
+        (b"", "is empty"),
+        (b"?!\n", "is empty"),
+        (b"a\0b\n", "no text in UTF-8"),
+        (b"\xff\xfe\n", "no text in UTF-8"),
+        (b"xyz\n", "has characters that no training transcript has in every line"),
+    ],
+)
+def test_a_file_without_texts_is_one_sentence(data, message, tmp_path) -> None:
+    if data is not None:
+        (tmp_path / "texts.txt").write_bytes(data)
+    with pytest.raises(HeadstartError, match=message):
+        other_texts(str(tmp_path / "texts.txt"), "abc ")

@@ -22,6 +22,7 @@ from headstart.downstream.audio.ctc_decoding import END, Score, align, greedy, p
 from headstart.downstream.audio.error_rates import alignments, error_rates
 from headstart.downstream.audio.frame_network import FrameNetwork
 from headstart.downstream.audio.nearest_recording import nearest_recordings
+from headstart.downstream.audio.other_texts import other_texts
 from headstart.downstream.audio.subtitles import write_transcripts
 from headstart.downstream.audio.transcripts import (
     TranscribedRows,
@@ -60,8 +61,8 @@ class Frames(NamedTuple):
 class Recognition(Task):
     """Convolutions over an encoder's frames, with the CTC loss (Graves et al. 2006).
 
-    Texts are found by prefix beam search with a character model of the training transcripts, or
-    greedily; the times of words are those of the best path.
+    Texts are found by prefix beam search with a character model of the training transcripts, and of
+    other texts that are named, or greedily; the times of words are those of the best path.
 
     Args:
         width: D, of the encoder's frames.
@@ -115,8 +116,10 @@ class Recognition(Task):
     @staticmethod
     def read(source: str, options: FinetuneConfig, modality: Modality, audit: Audit) -> Dataset:
         """Read recordings and their transcripts, ``label``, as they are heard."""
-        alphabet = task_options(options, CtcOptions).alphabet
-        return read_transcribed(source, options, alphabet, modality, audit)
+        chosen = task_options(options, CtcOptions)
+        if chosen.texts is not None:  # said before anything is read
+            other_texts(chosen.texts)
+        return read_transcribed(source, options, chosen.alphabet, modality, audit)
 
     def read_inputs(
         self, sources: list[str], options: PredictConfig, modality: Modality, audit: Audit
@@ -133,7 +136,10 @@ class Recognition(Task):
         texts = [folded(text) for text in records["label"]]
         known = sorted({*map(folded, options.alphabet)} - {""} | {" "}) if options.alphabet else []
         alphabet = Alphabet.of([*texts, *known], options.pieces)
-        model = CharacterModel.of(texts, options.order) if options.order else None
+        learned = list(texts)
+        if options.texts is not None:
+            learned += other_texts(options.texts, {*"".join(alphabet.symbols), " "})
+        model = CharacterModel.of(learned, options.order) if options.order else None
         width, samples = _frames_of(encoder)
         shape = {"width": options.width, "layers": options.layers, "hidden": options.hidden}
         return cls(

@@ -50,9 +50,16 @@ def _take(value: Any, unit: Unit) -> tuple[Any, str | None]:
     return (value, None) if folded(value) else (None, NOTHING_SAID)
 
 
-#: The transcript, under the name of a label, so that ``--column label=COLUMN`` names it.
+#: The transcript, under the name of a label, so that ``--column label=COLUMN`` names it;
+#: of a.wav in a folder it is that in a.txt.
 TRANSCRIPT = replace(
-    LABEL, names=_NAMES, take=_take, required=True, missing=NO_TRANSCRIPT, take_all=None
+    LABEL,
+    names=_NAMES,
+    take=_take,
+    required=True,
+    missing=NO_TRANSCRIPT,
+    take_all=None,
+    beside=".txt",
 )
 
 

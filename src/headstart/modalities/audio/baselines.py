@@ -19,7 +19,13 @@ from headstart.batch import Batch, Progress
 from headstart.modalities import Baseline
 from headstart.modalities.audio.clips import CLIPS
 from headstart.modalities.audio.mel_patches import MelPatches
-from headstart.modalities.audio.mfcc import MfccProcessor, mfcc, on_time, statistics
+from headstart.modalities.audio.mfcc import (
+    MfccProcessor,
+    band_statistics,
+    mfcc,
+    on_time,
+    statistics,
+)
 from headstart.modalities.audio.processor import AudioProcessor
 from headstart.modalities.audio.reading import Reading
 from headstart.modalities.audio.warping import MOMENTS, warped
@@ -34,6 +40,7 @@ CUT = 600
 #: Most pairs of recordings that are warped: two minutes of a core.
 PAIRS = 9_000_000
 STATISTICS, ON_TIME = "MFCC, mean and deviation", MfccProcessor.name
+BANDS = "log-mel, mean and deviation"
 PATCHES, WARPED = "mel patches on time cells", "DTW, nearest template"
 LINEAR, CURVED = ("logistic regression",), ("logistic regression", "RBF SVM")
 _CHUNK = 100
@@ -59,7 +66,8 @@ def audio_baselines(
         train: training records, in the order of their labels.
         test: test records; None when folds are cut from the training records.
         reading: how recordings are read.
-        protocol: the evaluation task; distances to templates are for classes alone.
+        protocol: the evaluation task; distances to templates are for classes alone, statistics of
+            the bands for voices alone.
         progress: called with the number of records done and of all records.
 
     Raises:
@@ -78,6 +86,8 @@ def audio_baselines(
         ),
     }
     compared = len(train) * (len(train) + (0 if test is None else len(test)))
+    if protocol == "verification":
+        kinds[BANDS] = lambda batch: band_statistics(batch, reading.rate)
     if protocol == "classification" and compared <= PAIRS:
         kinds[WARPED] = lambda batch: _aligned(batch, reading.rate)
     labeled = [train] if test is None else [train, test]

@@ -66,8 +66,16 @@ def _export(records: Dataset, folder: Path) -> list[str]:
 
 
 def _of_object(value: Any) -> bytes | None:
-    """Return the bytes of a file as they are; pictures in memory are looked for before."""
+    """Return the bytes of a file as they are."""
     return value if isinstance(value, bytes) else None
+
+
+def _begins(data: bytes) -> bool:
+    """Return whether bytes begin as a WAV, AIFF, FLAC, Ogg, AU or MP3 file does."""
+    if data[:4] in (b"RIFF", b"RF64", b"FORM"):
+        return data[8:12] in (b"WAVE", b"AIFF", b"AIFC")
+    is_frame = len(data) > 1 and data[0] == 0xFF and data[1] in (0xFA, 0xFB, 0xF2, 0xF3)
+    return is_frame or data.startswith((b"fLaC", b"OggS", b".snd", b"ID3"))
 
 
 def _suffix(data: bytes) -> str:
@@ -111,4 +119,5 @@ AUDIO = Content(
     export=_export,
     rows=64,
     of_object=_of_object,
+    begins=_begins,
 )

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -238,5 +239,15 @@ def _at_rate(samples: np.ndarray, ratio: Fraction) -> np.ndarray:
         return samples
     from scipy.signal import resample_poly
 
-    found: np.ndarray = resample_poly(samples, ratio.numerator, ratio.denominator)
+    taps = _taps(ratio)
+    found: np.ndarray = resample_poly(samples, ratio.numerator, ratio.denominator, window=taps)
     return found.astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _taps(ratio: Fraction) -> np.ndarray:
+    """Return the filter that SciPy would design for each recording anew."""
+    from scipy.signal import firwin
+
+    most = max(ratio.numerator, ratio.denominator)
+    return np.asarray(firwin(20 * most + 1, 1 / most, window=("kaiser", 5.0)), dtype=np.float32)

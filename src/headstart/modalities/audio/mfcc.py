@@ -42,7 +42,17 @@ def mfcc(batch: Batch, rate: int) -> tuple[Tensor, Tensor]:
 def statistics(batch: Batch, rate: int) -> Tensor:
     """Return mean and deviation over time of the coefficients and their slopes (B,52)."""
     found, frames = mfcc(batch, rate)
-    found = torch.cat([found, _slopes(found, frames)], 1)
+    return _over_time(torch.cat([found, _slopes(found, frames)], 1), frames)
+
+
+def band_statistics(batch: Batch, rate: int) -> Tensor:
+    """Return mean and deviation over time of the log-mel bands, less the loudness (B,2M)."""
+    mel, frames = log_mel(batch["waveform"].flatten(1), rate), frames_of(batch["lengths"], rate)
+    return _over_time(mel - on_grid(mel, frames, 1).mean(1, keepdim=True), frames)
+
+
+def _over_time(found: Tensor, frames: Tensor) -> Tensor:
+    """Return mean and deviation over the frames (B,2C) of rows (B,C,T)."""
     mean = on_grid(found, frames, 1)
     spread = on_grid((found - mean).square(), frames, 1).sqrt()
     return torch.cat([mean, spread], 1).flatten(1)

@@ -32,6 +32,8 @@ RATE = 16_000
 SHORTEST, WHOLE = 32, 0.95
 #: Steps of a spectrogram a second, which ``length`` counts.
 STEPS = 100
+#: Folder of the decoded noise, beside what training reads.
+NOISES = "noises"
 
 
 class AudioModality(Modality):
@@ -42,7 +44,7 @@ class AudioModality(Modality):
     gives = "waveform"
     protocols = (
         *("classification", "multilabel", "regression", "fewshot", "similarity", "retrieval"),
-        *("clustering", "bits_a_sample"),
+        *("clustering", "verification", "bits_a_sample"),
     )
     corruptions = CORRUPTIONS
     provides = frozenset({"waveform", "two_views", "units"})
@@ -88,6 +90,13 @@ class AudioModality(Modality):
         from headstart.modalities.audio.views import recipe_of
 
         recipe_of(kind)
+
+    def check_files(self) -> None:
+        """Refuse a folder of noise that holds no recordings."""
+        if self.options.noise is not None:
+            from headstart.modalities.audio.noises import noise_files
+
+            noise_files(self.options.noise)
 
     def defaults(self, request: Request) -> Defaults:
         """Return the small network, and pieces that hold most recordings whole.
@@ -143,7 +152,7 @@ class AudioModality(Modality):
         return MfccProcessor(self._reading(records))
 
     def load(self, folder: str | Path) -> AudioProcessor | MfccProcessor:
-        """Reopen the processor of an encoder folder.
+        """Reopen the processor of an encoder folder, or of a run in training with its noise.
 
         Raises:
             HeadstartError: its file is damaged, or nothing says the rate.
@@ -155,15 +164,21 @@ class AudioModality(Modality):
 
         if (Path(folder) / FILE).is_file():
             return MfccProcessor.load(Path(folder))
-        if (Path(folder) / NOTE).is_file():
-            return AudioProcessor.load(Path(folder))
-        foreign = self._own_reading(folder)
-        if foreign is None:
-            raise HeadstartError(
-                f"nothing in {folder} says how many samples a second its network reads; copy the "
-                f"folder again, with its {PREPROCESSOR}."
-            )
-        return AudioProcessor(foreign, SHORTEST)
+        if not (Path(folder) / NOTE).is_file():
+            foreign = self._own_reading(folder)
+            if foreign is None:
+                raise HeadstartError(
+                    f"nothing in {folder} says how many samples a second its network reads; copy "
+                    f"the folder again, with its {PREPROCESSOR}."
+                )
+            return AudioProcessor(foreign, SHORTEST)
+        processor = AudioProcessor.load(Path(folder))
+        kept = Path(folder).parent / NOISES
+        if self.options.noise is not None and kept.is_dir():
+            from headstart.modalities.audio.noises import Noises
+
+            processor.noises = Noises.load(kept, processor.rate, self.options.snr)
+        return processor
 
     def prepare(
         self,
@@ -176,6 +191,8 @@ class AudioModality(Modality):
     ) -> None:
         """Decode the recordings into a sound file, once, in pieces of the length of a row.
 
+        The noise of the options is decoded beside it, so that a run goes on without its folder.
+
         Raises:
             HeadstartError: none can be decoded. For held-out records (``learn`` is False) nothing
                 is written instead, and training continues without them.
@@ -183,6 +200,10 @@ class AudioModality(Modality):
         from headstart.modalities.audio.sound_file import write_sound_file
 
         reading = processor.reading
+        if learn and self.options.noise is not None:
+            from headstart.modalities.audio.noises import write_noises
+
+            audit.notes += write_noises(self.options.noise, folder.parent / NOISES, reading)
         try:
             write_sound_file(
                 folder,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from headstart.config import Options
 
@@ -40,3 +40,20 @@ class AudioOptions(Options):
         description="Share of a piece of a long recording that the next piece repeats, in "
         "pre-training.",
     )
+    noise: str | None = Field(
+        None,
+        description="A folder of recordings that views mix in as noise, instead of white noise; "
+        "up to a minute of each, 30 minutes in all.",
+    )
+    snr: tuple[float, float] = Field(
+        (0.0, 20.0),
+        description="Range of how far the noise of audio.noise is below a recording, in dB; what "
+        "is drawn is even between the two.",
+    )
+
+    @field_validator("snr")
+    @classmethod
+    def _rising(cls, snr: tuple[float, float]) -> tuple[float, float]:
+        if not -30 <= snr[0] <= snr[1] <= 60:
+            raise ValueError("two numbers from -30 to 60, the lower one first")
+        return snr

@@ -24,6 +24,7 @@ from headstart.stored import read_json
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from headstart.modalities.audio.noises import Noises
     from headstart.modalities.cells import Cells
 
 
@@ -33,14 +34,15 @@ class AudioProcessor(Processor):
     Args:
         reading: how they are read.
         length: steps of a spectrogram in a row of the training, hundredths of a second.
+        noises: of a folder, which views mix in; only while a run trains.
     """
 
     content = AUDIO
     gives = "waveform"
     provides = frozenset({"waveform", "two_views", "units"})
 
-    def __init__(self, reading: Reading, length: int) -> None:
-        self.reading, self.length = reading, length
+    def __init__(self, reading: Reading, length: int, noises: Noises | None = None) -> None:
+        self.reading, self.length, self.noises = reading, length, noises
 
     @property
     def rate(self) -> int:
@@ -103,22 +105,32 @@ class AudioProcessor(Processor):
         """
         from headstart.modalities.audio.views import views
 
-        return views(batch, generator, kind, self.rate, local=local, side=side)
+        return views(batch, generator, kind, self.rate, noises=self.noises, local=local, side=side)
 
     def weak_view(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the recordings cut a little and at another loudness."""
+        return self.one_view(batch, generator, "weak")
+
+    def one_view(self, batch: Batch, generator: torch.Generator, kind: str) -> Batch:
+        """Return one view of each recording, as one of :meth:`views` is."""
         from headstart.modalities.audio.views import one_view
 
-        return one_view(batch, generator, "weak", self.rate)
+        return one_view(batch, generator, kind, self.rate, self.noises)
+
+    def noisy(self, batch: Batch, generator: torch.Generator, levels: tuple[float, float]) -> Batch:
+        """Return the recordings, moment for moment, with white noise or that of a folder."""
+        from headstart.modalities.audio.views import Recipe, render
+
+        noises = None if self.noises is None else self.noises.at(levels)
+        recipe = Recipe(noise=(-levels[1], -levels[0]))
+        return render(batch, generator, recipe, self.rate, noises)
 
     def weak_and_strong(
         self, batch: Batch, generator: torch.Generator, kind: str, *, alike: bool
     ) -> tuple[Batch, Batch]:
         """Return a weak view and one of ``kind``; both weak if ``alike``."""
-        from headstart.modalities.audio.views import one_view
-
         strong = ("weak" if alike else "speech") if kind == "auto" else kind
-        return self.weak_view(batch, generator), one_view(batch, generator, strong, self.rate)
+        return self.weak_view(batch, generator), self.one_view(batch, generator, strong)
 
     def show(self, batch: Batch, corrupted: Batch, views: Mapping[str, torch.Tensor]) -> Sheet:
         """Return spectrograms of the recordings, and below them of what the objective made."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from headstart.batch import Batch
 from headstart.errors import HeadstartError, did_you_mean
+from headstart.modalities.audio.noises import Noises
 from headstart.modalities.spectra import real_frames
 
 #: Shortest view in seconds.
@@ -34,7 +35,8 @@ class Recipe:
             0.35 is from 0.74 to 1.35 (Ko et al. 2015, "Audio augmentation for speech recognition").
         gain: largest change of the loudness, in dB.
         equalizer: largest change of the loudness of a band, in dB.
-        noise: range of the noise, in dB below the recording; None for none.
+        noise: range of the white noise, in dB below the recording; None for none. Where there is
+            noise of a folder, it takes the place of this one, at its own levels.
         room: probability of a synthetic room: an exponentially decaying noise (Habets 2006).
         decay: range of the seconds in which the sound of a room falls by 60 dB.
         time_mask: longest share that is silent (SpecAugment, Park et al. 2019).
@@ -72,6 +74,7 @@ KINDS: dict[str, Recipe] = {
     "speech": _SPEECH,
     "masks": replace(_SPEECH, speed=0.15, room=0.0, equalizer=0.0, frequency_mask=0.25),
     "mixup": replace(_SPEECH, speed=0.0, room=0.0, equalizer=0.0, time_mask=0.0, mixup=0.3),
+    "noise": Recipe(noise=(-20.0, 0.0)),
     "weak": _WEAK,
     "identity": Recipe(),
 }
@@ -99,6 +102,7 @@ def views(
     kind: str,
     rate: int,
     *,
+    noises: Noises | None = None,
     local: int = 0,
     side: int | None = None,
 ) -> tuple[Batch, ...]:
@@ -108,6 +112,7 @@ def views(
         batch: ``waveform`` (B,1,S) and ``lengths`` (B,).
         generator: the only source of randomness.
         kind: a name in :data:`KINDS`, or ``auto``.
+        noises: of a folder, in the place of white noise.
 
     Returns:
         Batches of ``waveform`` (B,1,S'), with silence behind each view, and ``lengths`` (B,).
@@ -118,15 +123,27 @@ def views(
     if local or side:
         raise HeadstartError("views of recordings have no pixels; leave out local and side.")
     recipe_of(kind)
-    return tuple(one_view(batch, generator, kind, rate) for _ in range(2))
+    return tuple(one_view(batch, generator, kind, rate, noises) for _ in range(2))
 
 
-def one_view(batch: Batch, generator: torch.Generator, kind: str, rate: int) -> Batch:
+def one_view(
+    batch: Batch,
+    generator: torch.Generator,
+    kind: str,
+    rate: int,
+    noises: Noises | None = None,
+) -> Batch:
     """Return one view of each recording; see :func:`views`."""
-    return render(batch, generator, recipe_of(kind), rate)
+    return render(batch, generator, recipe_of(kind), rate, noises)
 
 
-def render(batch: Batch, generator: torch.Generator, recipe: Recipe, rate: int) -> Batch:
+def render(
+    batch: Batch,
+    generator: torch.Generator,
+    recipe: Recipe,
+    rate: int,
+    noises: Noises | None = None,
+) -> Batch:
     """Return one view of each recording by any recipe."""
     waveform, lengths = batch["waveform"].flatten(1).float(), batch["lengths"]
     count, device = len(waveform), waveform.device
@@ -150,8 +167,13 @@ def render(batch: Batch, generator: torch.Generator, recipe: Recipe, rate: int) 
         hidden = (at >= begin[:, None]) & (at < (begin + width)[:, None])
         waveform = waveform.masked_fill(hidden, 0.0)
     if recipe.noise is not None:
-        level = _level(waveform, lengths) * 10 ** (uniform(*recipe.noise)[:, None] / 20)
-        noise = torch.randn(waveform.shape, generator=generator, device=generator.device)
+        if noises is None:
+            below = uniform(*recipe.noise)
+            noise = torch.randn(waveform.shape, generator=generator, device=generator.device)
+        else:
+            below = -uniform(*noises.levels)
+            noise = noises.draw(count, waveform.shape[1], generator)
+        level = _level(waveform, lengths) * 10 ** (below[:, None] / 20)
         waveform = waveform + noise.to(device) * level
     if recipe.gain:
         waveform = waveform * 10 ** (uniform(-recipe.gain, recipe.gain)[:, None] / 20)

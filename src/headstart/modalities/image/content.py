@@ -92,6 +92,17 @@ def _of_object(value: Any) -> Any:
     return value if isinstance(value, bytes) else None
 
 
+def _begins(data: bytes) -> bool:
+    """Return whether bytes begin as a file of a format that Pillow, or NumPy, reads does."""
+    from PIL import Image
+
+    if data.startswith(b"\x93NUMPY"):
+        return True
+    Image.init()
+    accepts = [accept for _, accept in Image.OPEN.values() if accept is not None]
+    return len(data) >= 16 and any(accept(data[:16]) is True for accept in accepts)
+
+
 def _suffix(data: bytes) -> str:
     from PIL import Image
 
@@ -134,4 +145,5 @@ IMAGE = Content(
     readers={".npz": read_arrays},
     rows=64,
     of_object=_of_object,
+    begins=_begins,
 )

@@ -39,7 +39,7 @@ class ImageModality(Modality):
     gives = "pixels"
     protocols = (
         *("classification", "multilabel", "regression", "fewshot", "similarity", "retrieval"),
-        "clustering",
+        *("clustering", "verification"),
     )
     corruptions = CORRUPTIONS
     provides = frozenset({"pixels", "two_views", "multi_crop", "units", "heat_maps"})

@@ -212,6 +212,9 @@ class Reading:
 
     def _blocks(self, unit: Unit, quarantine: Quarantine, chooser: Choose) -> Iterator[Block]:
         content, first = self.content, self.fields[0].name
+        if unit.kind == FILES and content.of_files is not None:
+            yield content.of_files(unit)
+            return
         if unit.kind == FILES:
             found = [Located(os.path.join(unit.path, name)) for name in unit.files]
             yield Block([printable(name) for name in unit.files], {first: found})
@@ -226,7 +229,9 @@ class Reading:
                 with closing(unit.open()) as stream:
                     beside = label_beside(unit.beside, self.named.get(LABEL.name))
                     labels = {} if beside is None else {LABEL.name: beside}
-                    yield Block([0], {first: [b"".join(chunks(stream))], **labels})
+                    more = content.of_sample and content.of_sample(unit.beside or {})
+                    others = {name: [value] for name, value in (more or {}).items()}
+                    yield Block([0], {first: [b"".join(chunks(stream))], **labels, **others})
             else:
                 yield from self._texts(unit, first, quarantine)
 

@@ -173,7 +173,7 @@ class CLIP(Objective):
 
     def save_head(self, folder: Path) -> bool:
         """Write what `predict --classes` needs: the scale of the cosines."""
-        about = {"objective": self.name, "predicts": PREDICTS, "scale": float(self.scale.exp())}
+        about = {"objective": self.name, "predicts": PREDICTS, "scale": self.scale.exp().item()}
         write_json(folder / "head.json", about)
         return True
 

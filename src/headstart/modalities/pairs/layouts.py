@@ -130,10 +130,16 @@ def read_page(unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:
     page.close()
     found = page.found
     columns = {
-        "image": [unquote(urlsplit(source).path) for source, _, _ in found],
+        "image": [_path(source) for source, _, _ in found],
         "captions": [captions for _, captions, _ in found],
     }
     yield Block([line for _, _, line in found], columns)
+
+
+def _path(source: str) -> str:
+    """Return the file that a page names; an address stays one, which names no file here."""
+    parts = urlsplit(source)
+    return source if parts.scheme or parts.netloc else unquote(parts.path)
 
 
 class _Page(HTMLParser):

@@ -295,4 +295,5 @@ TOWERS = EncoderKind(
     provides=TowersEncoder.provides,
     processor_defaults=TowerStarts(),
     load=TowersEncoder.load,
+    optimizer={"name": "muon", "muon_learning_rate": 4e-3},
 )

@@ -145,11 +145,12 @@ def nearest(known: np.ndarray, targets: Matrix, asked: np.ndarray, count: int) -
 
 def ridge(known: np.ndarray, targets: np.ndarray, asked: np.ndarray, strength: float) -> np.ndarray:
     """Return the targets of pictures by ridge regression on their features."""
-    centre = targets.mean(0)
-    gram = known.T @ known
+    mean, centre = known.mean(0), targets.mean(0)
+    seen = known - mean
+    gram = seen.T @ seen
     penalty = strength * np.trace(gram) / len(gram) * np.eye(len(gram), dtype=gram.dtype)
-    weights = np.linalg.solve(gram + penalty, known.T @ (targets - centre))
-    found: np.ndarray = unit_length(asked @ weights + centre)
+    weights = np.linalg.solve(gram + penalty, seen.T @ (targets - centre))
+    found: np.ndarray = unit_length((asked - mean) @ weights + centre)
     return found
 
 

@@ -16,7 +16,7 @@ from headstart.downstream.pairs.alternatives import TextSpace, alternatives
 from headstart.downstream.pairs.page import Sample, write_page
 from headstart.downstream.pairs.ranks import ranks_of
 from headstart.downstream.pairs.retrieved import CAPTIONS, NETWORK, PICTURES, CrossRetrieval, Found
-from headstart.downstream.pairs.tested import Tested, only_new, tested_of, whole
+from headstart.downstream.pairs.tested import Tested, only_new, asked_of, whole
 from headstart.downstream.pairs.vectors import caption_vectors, picture_vectors
 from headstart.encoders.towers import TowersEncoder
 from headstart.errors import HeadstartError
@@ -59,7 +59,7 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> CrossRetrieval:
     train = pretraining_records(opened.run, opened.modality, failed)
     notes += failed
     train = None if train is None else _readable(opened, whole(train))
-    tested = tested_of(records, train, source, notes)
+    tested = asked_of(records, train, source, notes)
     if len(tested.records) < FEWEST:
         notes.append(
             f"Only {len(tested.records):,} pictures are tested, so that the figures say little."

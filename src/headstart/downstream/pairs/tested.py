@@ -41,7 +41,7 @@ def whole(records: Dataset) -> Dataset:
     return gathered(complete(records))
 
 
-def tested_of(records: Dataset, train: Dataset | None, where: str, notes: list[str]) -> Tested:
+def asked_of(records: Dataset, train: Dataset | None, where: str, notes: list[str]) -> Tested:
     """Return what is tested: pictures that training did not see.
 
     Args:
@@ -82,9 +82,10 @@ def tested_of(records: Dataset, train: Dataset | None, where: str, notes: list[s
     answers = Answers(pairs[:, 0], pairs[:, 1], (len(captions), len(found)))
     is_new = ~np.isin(found, seen)
     if train is not None and not is_new.all():
+        alone = "; figures for the others alone are given as well" if is_new.any() else ""
         notes.append(
             f"{int((~is_new).sum()):,} of {len(found):,} tested captions are those of training "
-            "pictures, too; figures for the others alone are given as well."
+            f"pictures, too{alone}."
         )
     groups = _groups(answers)
     return Tested(records, [written[index] for index in first], answers, is_new, groups)

@@ -57,11 +57,12 @@ def write_classes(
     def rows() -> Iterator[dict[str, Any]]:
         for name, scores in zip(records["id"], probabilities(pictures, classes, scale), strict=True):
             best = int(scores.argmax())
+            rounded = [round(score, 6) for score in scores.tolist()]
             yield {
                 "id": name,
                 "label": names[best],
-                "score": round(float(scores[best]), 6),
-                "scores": dict(zip(names, scores.round(6).tolist(), strict=True)),
+                "score": rounded[best],
+                "scores": dict(zip(names, rounded, strict=True)),
             }
 
     found = list(beside_rows(rows(), records, ledger, opened.modality.content))

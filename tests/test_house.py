@@ -116,7 +116,8 @@ def test_no_imports_go_in_a_circle() -> None:
     assert before == {}
 
 
-#: What only one kind of data is called (of texts there are pairs, too), and the tensors that only some kinds have.
+#: What only one kind of data is called (of texts there are pairs, too), and the tensors that only
+#: some kinds have.
 KINDS = {path.name for path in (PACKAGE / "modalities").iterdir() if (path / "content.py").exists()}
 TENSORS = {"pixels", "input_ids", "waveform", "items"}
 #: The entries of the registry of kinds, the column names of other people's data, and elements of

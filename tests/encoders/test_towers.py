@@ -14,7 +14,7 @@ from headstart.errors import HeadstartError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "objectives"))
 
-import paired  # noqa: E402
+import paired
 
 NOTE = {"modality": "pairs", "length": paired.SIDE}
 
@@ -61,7 +61,7 @@ def test_a_tower_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -> None
     config = json.loads((folder / "config.json").read_text())
     config["towers"][0]["name"] = "../elsewhere"
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(HeadstartError, match="config.json"):
+    with pytest.raises(HeadstartError, match=r"config\.json"):
         open_encoder(folder)
 
 

@@ -22,7 +22,9 @@ WORDS = ("red", "green", "blue", "grey", "round", "square", "large", "small")
 @cache
 def processor() -> PairsProcessor:
     """Return a processor of pictures of 16 pixels a side and of captions of eight words."""
-    tokenizer = fit_tokenizer([" ".join((*WORDS, "one"))] * 9, kind="word", vocab_size=20, lowercase=True, wrap=False)
+    tokenizer = fit_tokenizer(
+        [" ".join((*WORDS, "one"))] * 9, kind="word", vocab_size=20, lowercase=True, wrap=False
+    )
     pictures = TowerReader("image", ImageProcessor(SIDE), SIDE, "plain", False)
     captions = TowerReader("text", TextProcessor(tokenizer), TOKENS, "light", False)
     return PairsProcessor({PICTURES: pictures, CAPTIONS: captions})

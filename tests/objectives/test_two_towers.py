@@ -167,7 +167,7 @@ def test_lit_leaves_the_second_tower_as_it_is_and_reads_each_caption_once() -> N
 
     class Known(type(paired.processor())):  # type: ignore[misc]
         def written(self, rows):
-            yield {key: value for key, value in paired.batch().items()}
+            yield paired.batch()
 
     objective.processor = Known(paired.processor().towers)
     objective.begin(Rows(), 0)

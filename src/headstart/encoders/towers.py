@@ -112,9 +112,7 @@ class TowersEncoder(Encoder):
         self.heads = nn.ModuleList(
             [
                 nn.Sequential(*layers, last),
-                nn.Linear(self.second.encoder.width, width, bias=False)
-                if width
-                else nn.Identity(),
+                nn.Linear(self.second.encoder.width, width, bias=False) if width else nn.Identity(),
             ]
         )
 

@@ -11,7 +11,7 @@ import pytest
 from headstart.downstream.pairs.alternatives import averaged, nearest, ridge
 from headstart.downstream.pairs.ranks import Answers, by_chance, ranks_of, recall
 from headstart.downstream.pairs.retrieved import CAPTIONS, PICTURES, CrossRetrieval, Found
-from headstart.downstream.pairs.tested import only_new, asked_of
+from headstart.downstream.pairs.tested import asked_of, only_new
 from headstart.downstream.pairs.zero_shot import (
     checked_names,
     checked_templates,
@@ -22,7 +22,7 @@ from headstart.errors import HeadstartError
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "modalities" / "pairs"))
 
-from painted import painted, picture, records, table  # noqa: E402
+from painted import painted, picture, records, table
 
 #: Pictures 0 and 1 have two captions each, of which one is common to both.
 ANSWERS = Answers(np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 2, 3]), (3, 4))
@@ -127,6 +127,6 @@ def test_names_and_templates_are_refused_in_one_sentence() -> None:
     for names, words in ((None, "give two or more"), (["a", "a"], "'a' is named twice")):
         with pytest.raises(HeadstartError, match=words):
             checked_names(names, Run())  # type: ignore[arg-type]
-    with pytest.raises(HeadstartError, match="must have {} once"):
+    with pytest.raises(HeadstartError, match=r"must have \{\} once"):
         checked_templates(["a photo"])
     assert checked_templates(None) == ["{}"]

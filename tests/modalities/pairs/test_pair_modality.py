@@ -35,7 +35,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[PairsModality, Pai
 
 
 def test_a_row_is_a_picture_with_one_of_its_own_captions(fitted) -> None:
-    modality, processor, folder = fitted
+    _, processor, folder = fitted
     rows = PairRows(folder / "train", processor)
     assert len(rows) == 11  # one cannot be decoded
     batch = rows.batch(np.arange(11), 0)
@@ -58,7 +58,7 @@ def test_captions_of_a_picture_take_turns(tmp_path: Path, fitted) -> None:
 
 
 def test_records_of_either_kind_are_batched_apart_and_in_their_places(fitted, tmp_path) -> None:
-    modality, processor, folder = fitted
+    _, processor, folder = fitted
     opened = PairsModality()
     opened.folder = folder
     (tmp_path / "t.csv").write_text(f"file,caption\n{''},a red bar\npairs000.png,\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -84,13 +85,13 @@ def alternatives(
         targets = averaged(of_captions, owners, len(captions))
         sought = encode(list(texts))
         check = Check(known, targets, of_captions, owners, written, held)
-        count = max(NEIGHBOURS, key=lambda count: check.of(lambda a, b, c: nearest(a, b, c, count)))
+        count = max(NEIGHBOURS, key=partial(check.of, nearest))
         placed = nearest(known, targets, asked, count)
         label = f"captions of the {count} nearest pictures, {name}"
         yield Placed(label if count > 1 else f"caption of the nearest picture, {name}", placed,
                      sought, {"neighbours": count})  # fmt: skip
         if isinstance(targets, np.ndarray):
-            strength = max(RIDGES, key=lambda each: check.of(lambda a, b, c: ridge(a, b, c, each)))
+            strength = max(RIDGES, key=partial(check.of, ridge))
             regressed = ridge(known, targets, asked, strength)
             label = f"ridge from picture features to {name}"
             yield Placed(label, regressed, sought, {"ridge": strength})
@@ -179,12 +180,13 @@ class Check:
     texts: Sequence[str]
     held: np.ndarray
 
-    def of(self, place: Callable[[np.ndarray, Matrix, np.ndarray], Matrix]) -> float:
-        """Return the recall among ten of the captions that belong to the held pictures."""
+    def of(self, place: Callable[..., Matrix], setting: float) -> float:
+        """Return the recall among ten of the held pictures' captions, placed with a setting."""
         rest = ~self.held
         if not rest.any() or not self.held.any():
             return 0.0
-        placed = place(self.known[rest], self.targets[np.flatnonzero(rest)], self.known[self.held])
+        targets = self.targets[np.flatnonzero(rest)]
+        placed = place(self.known[rest], targets, self.known[self.held], setting)
         mine = np.flatnonzero(self.held[self.owners])
         number = np.cumsum(self.held) - 1
         _, first, same = np.unique(

@@ -16,7 +16,7 @@ from headstart.downstream.pairs.alternatives import TextSpace, alternatives
 from headstart.downstream.pairs.page import Sample, write_page
 from headstart.downstream.pairs.ranks import ranks_of
 from headstart.downstream.pairs.retrieved import CAPTIONS, NETWORK, PICTURES, CrossRetrieval, Found
-from headstart.downstream.pairs.tested import Tested, only_new, asked_of, whole
+from headstart.downstream.pairs.tested import Tested, asked_of, only_new, whole
 from headstart.downstream.pairs.vectors import caption_vectors, picture_vectors
 from headstart.encoders.towers import TowersEncoder
 from headstart.errors import HeadstartError

@@ -75,12 +75,11 @@ def by_chance(answers: Answers, cut: int) -> float:
     Of N answers with R right ones, none of these is among the first k with the probability
     ``C(N-R, k) / C(N, k)``.
     """
-    count, wrong = answers.shape[1], answers.shape[1] - np.bincount(
-        answers.pictures, minlength=answers.shape[0]
+    count, wrong = (
+        answers.shape[1],
+        answers.shape[1] - np.bincount(answers.pictures, minlength=answers.shape[0]),
     )
     missed = np.ones(answers.shape[0])
     for place in range(min(cut, count)):
         missed *= np.maximum(wrong - place, 0) / (count - place)
     return float(1 - missed.mean())
-
-

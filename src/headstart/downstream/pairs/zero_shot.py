@@ -55,7 +55,9 @@ def write_classes(
     scale = float(described_head(run)["scale"])
 
     def rows() -> Iterator[dict[str, Any]]:
-        for name, scores in zip(records["id"], probabilities(pictures, classes, scale), strict=True):
+        for name, scores in zip(
+            records["id"], probabilities(pictures, classes, scale), strict=True
+        ):
             best = int(scores.argmax())
             rounded = [round(score, 6) for score in scores.tolist()]
             yield {

@@ -17,8 +17,13 @@ from headstart.modalities.file_values import content as bytes_of
 from headstart.modalities.image.content import IMAGE
 from headstart.modalities.image.content import SUFFIXES as SUFFIXES
 from headstart.modalities.pairs.captions import CAPTIONS, TELLING, keys
-from headstart.modalities.pairs.layouts import PAGES, SIDECAR, block_of_files, captions_of_sample
-from headstart.modalities.pairs.layouts import read_page
+from headstart.modalities.pairs.layouts import (
+    PAGES,
+    SIDECAR,
+    block_of_files,
+    captions_of_sample,
+    read_page,
+)
 from headstart.modalities.pairs.survey import survey
 
 if TYPE_CHECKING:

@@ -97,9 +97,7 @@ class PairsModality(Modality):
             return records
         kept = set(good["id"])
         names = records["id"][:]
-        return records.select(
-            [i for i, name in enumerate(names) if not has[i] or name in kept]
-        )
+        return records.select([i for i, name in enumerate(names) if not has[i] or name in kept])
 
     def defaults(self, request: Request) -> Defaults:
         """Return CLIP on two towers, at the size that suits the pictures."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,12 @@ def test_a_missing_tower_is_named(tmp_path: Path) -> None:
     (folder / "captions" / "model.safetensors").unlink()
     with pytest.raises(HeadstartError, match="captions"):
         open_encoder(folder)
+
+
+def test_the_licence_of_a_published_tower_stays_with_it(tmp_path: Path) -> None:
+    encoder = paired.towers(is_published=True)
+    encoder.second = replace(encoder.second, papers={"LICENSE": "Apache-2.0"})
+    save_encoder(encoder, paired.processor(), tmp_path / "run", NOTE)
+    again = open_encoder(tmp_path / "run")
+    save_encoder(again, paired.processor(), tmp_path / "again", NOTE)
+    assert (tmp_path / "again" / "captions" / "LICENSE").read_text() == "Apache-2.0"

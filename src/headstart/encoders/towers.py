@@ -12,8 +12,8 @@ The space is that of the second tower, so that a published one serves as it is (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from headstart.batch import Batch, part
 from headstart.config import Options, check_options
 from headstart.encoders import ENCODERS, Encoder, EncoderKind, Features
+from headstart.encoders.joined import papers_of
 from headstart.encoders.opening import (
     NOTE,
     encoder_folder,
@@ -76,6 +77,7 @@ class Tower:
         encoder: the network.
         modality, length: of the records that it reads.
         is_published: whether it began as a published network, or another run.
+        papers: its model card and licence, by file name.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Tower:
     modality: str
     length: int
     is_published: bool
+    papers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class TowersEncoder(Encoder):
@@ -166,6 +169,8 @@ class TowersEncoder(Encoder):
         about = []
         for each in self.towers:
             each.encoder.save(folder / each.name)
+            for name, text in each.papers.items():
+                (folder / each.name / name).write_text(text, encoding="utf-8")
             note = {"modality": each.modality, "length": each.length}
             own = {"is_causal": each.encoder.is_causal, "width": each.encoder.width}
             write_json(folder / each.name / NOTE, {**note, **own})
@@ -189,12 +194,13 @@ class TowersEncoder(Encoder):
             published = [bool(each["is_published"]) for each in config["towers"]]
             if len(names) != 2 or any(Path(name).name != name for name in names):
                 raise ValueError("its towers are no folders beside it")
-        towers = []
+        towers: list[Tower] = []
         for name, is_published in zip(names, published, strict=True):
             note = read_note(folder / name)
             own = int(note["length"]) if towers or length is None else length
             encoder = open_encoder(folder / name, length=own)
-            towers.append(Tower(name, encoder, str(note["modality"]), own, is_published))
+            papers = papers_of(folder / name) if is_published else {}
+            towers.append(Tower(name, encoder, str(note["modality"]), own, is_published, papers))
         made = cls(towers, int(config["width"]), int(config["hidden"]))
         with opening(folder / HEADS):
             made.heads.load_state_dict(load_file(folder / HEADS))
@@ -252,7 +258,7 @@ class TowerStarts:
 
 def create_towers(options: TowersOptions, processor: TowerProcessor, length: int) -> TowersEncoder:
     """Return towers that begin as their processor says; the first reads records at ``length``."""
-    towers = []
+    towers: list[Tower] = []
     given = (options.first, options.second)
     for (name, reader), own in zip(processor.towers.items(), given, strict=True):
         size = reader.length if towers else length
@@ -267,7 +273,8 @@ def create_towers(options: TowersOptions, processor: TowerProcessor, length: int
         else:
             checked = check_options(kind.Options, own, f"encoder {reader.start!r}", "encoder")
             encoder = kind.create(checked, reader.processor, size)
-        towers.append(Tower(name, encoder, reader.modality, size, reader.is_published))
+        papers = papers_of(Path(reader.start)) if reader.is_published else {}
+        towers.append(Tower(name, encoder, reader.modality, size, reader.is_published, papers))
     return TowersEncoder(towers, options.width, options.hidden)
 
 

@@ -63,7 +63,7 @@ class LiTOptions(CLIPOptions):
     )
 
 
-class SigLIPOptions(TowerOptions):
+class SigLIPOptions(CLIPOptions):
     """SigLIP's values (Zhai et al. 2023, section 3.2)."""
 
     temperature: float = Field(0.1, gt=0.01, le=1, description="What the cosines begin with.")
@@ -99,7 +99,7 @@ class CLIP(Objective):
         """Set training mode; a frozen tower stays in evaluation mode."""
         super().train(mode)
         if self._still is not None:
-            self.encoder.networks[self._still].eval()
+            self.towers.networks[self._still].eval()
         return self
 
     def begin(self, rows: Rows, seed: int) -> None:
@@ -212,10 +212,10 @@ class SigLIP(CLIP):
 
     family = "two kinds of data"
     Options = SigLIPOptions
-    options: SigLIPOptions  # type: ignore[assignment]
+    options: SigLIPOptions
 
     def __init__(self, encoder: Encoder, processor: Processor, options: SigLIPOptions) -> None:
-        super().__init__(encoder, processor, options)  # type: ignore[arg-type]
+        super().__init__(encoder, processor, options)
         self.bias = nn.Parameter(torch.tensor(float(options.bias)))
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:

@@ -189,9 +189,8 @@ class Check:
         placed = place(self.known[rest], targets, self.known[self.held], setting)
         mine = np.flatnonzero(self.held[self.owners])
         number = np.cumsum(self.held) - 1
-        _, first, same = np.unique(
-            keys([self.texts[index] for index in mine]), return_index=True, return_inverse=True
-        )
+        known = keys([self.texts[index] for index in mine.tolist()])
+        _, first, same = np.unique(known, return_index=True, return_inverse=True)
         pairs = np.unique(np.stack([number[self.owners[mine]], same], 1), axis=0)
         answers = Answers(pairs[:, 0], pairs[:, 1], (int(self.held.sum()), len(first)))
         return float(recall(ranks_of(placed, self.vectors[mine[first]], answers), 10).mean())

@@ -19,6 +19,7 @@ from headstart.downstream.predictions import check_ending, write_predictions
 from headstart.encoders.opening import OpenedEncoder
 from headstart.errors import HeadstartError
 from headstart.modalities.class_names import spoken
+from headstart.modalities.pairs.content import has_pictures
 from headstart.objectives.opening import described_head
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def write_classes(
         check_ending(Path(plan.out))
     opened, ledger = OpenedEncoder(run.require_encoder()), Ledger()
     records = opened.read(plan.inputs, plan, say, ledger=ledger)
-    if records["image"].count(None) if "image" in records.column_names else len(records):
+    if not has_pictures(records).all():
         raise HeadstartError(
             "classes are told of pictures, and the inputs hold captions without one; name pictures."
         )

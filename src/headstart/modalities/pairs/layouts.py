@@ -47,6 +47,7 @@ def block_of_files(unit: Unit) -> Block:
     names: Sequence[str] = unit.files
     if _has_page(folder, Path(os.path.expanduser(unit.source))):
         names = [name for name in names if has_file[name]]
+    captions: list[Any]
     if any(has_file.values()):
         captions = [_lines_of(beside[name]) if has_file[name] else None for name in names]
     else:
@@ -129,7 +130,7 @@ def read_page(unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:
     page.feed(text)
     page.close()
     found = page.found
-    columns = {
+    columns: dict[str, Sequence[Any]] = {
         "image": [_path(source) for source, _, _ in found],
         "captions": [captions for _, captions, _ in found],
     }

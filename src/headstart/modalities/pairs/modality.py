@@ -57,7 +57,7 @@ class PairsModality(Modality):
         self._folder: Path | None = None
 
     @property
-    def folder(self) -> Path | None:  # type: ignore[override]
+    def folder(self) -> Path | None:
         """Of the encoder that it was opened for; with one, records may be of either tower."""
         return self._folder
 

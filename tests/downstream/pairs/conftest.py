@@ -9,9 +9,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "modalities" / "pairs"))
 
-from painted import painted, table  # noqa: E402
+from painted import painted, table
 
-import headstart as hs  # noqa: E402
+import headstart as hs
 
 
 @pytest.fixture(scope="session")

@@ -124,7 +124,10 @@ def test_names_and_templates_are_refused_in_one_sentence() -> None:
     class Run:
         folder = "runs/x"
 
-    for names, words in ((None, "give two or more"), (["a", "a"], "'a' is named twice")):
+    for names, words in (
+        (None, "name two or more of them with"),
+        (["a", "a"], "'a' is named twice"),
+    ):
         with pytest.raises(HeadstartError, match=words):
             checked_names(names, Run())  # type: ignore[arg-type]
     with pytest.raises(HeadstartError, match=r"must have \{\} once"):

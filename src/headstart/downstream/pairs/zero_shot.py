@@ -85,8 +85,8 @@ def checked_names(given: Sequence[str] | None, run: RunFolder) -> list[str]:
     names = [name.strip() for name in given or [] if name.strip()]
     if len(names) < 2:
         raise HeadstartError(
-            f"{run.folder} knows no classes of its own, and tells pictures apart by names; give "
-            "two or more, as in --classes cat,dog."
+            f"{run.folder} knows no classes of its own, and tells pictures apart by names; name "
+            "two or more of them with --classes, parted by commas."
         )
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

@@ -174,9 +174,13 @@ PAIRS = Content(
 )
 
 
-#: What a network of pairs reads: pictures, captions, or both.
+#: What a network of pairs reads: pictures, captions, or both. Captions are known by the name of
+#: their column alone, as another column of words may be the label.
 EITHER = replace(
     PAIRS,
-    fields=tuple(replace(one, required=False) for one in PAIRS.fields),
+    fields=(
+        replace(PAIRS.fields[0], required=False),
+        replace(CAPTIONS, required=False, obvious=lambda columns: None),
+    ),
     noun="pictures and captions",
 )

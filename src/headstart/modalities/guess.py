@@ -81,7 +81,10 @@ def telling_kinds(sources: Sequence[str], content: Content, what: str) -> Iterat
             found = Counter()
         if not found or content.name in found:
             raise
-        noun = contents[found.most_common(1)[0][0]].noun
+        other = contents[found.most_common(1)[0][0]]
+        if other.files and other.files <= content.files:  # it reads such files itself
+            raise
+        noun = other.noun
         named = ", ".join(sources[:3]) + ", ..." * (len(sources) > 3)
         raise HeadstartError(
             f"{named} {'holds' if len(sources) == 1 else 'hold'} {noun}, and {what} reads "

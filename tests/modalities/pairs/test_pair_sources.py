@@ -140,6 +140,12 @@ def test_pages_show_pictures_with_alternative_texts(tmp_path: Path) -> None:
     }
 
 
+def test_a_page_hides_no_picture_that_it_does_not_show(tmp_path: Path) -> None:
+    (tmp_path / "a_red_square.png").write_bytes(PNG)
+    (tmp_path / "report.html").write_text("<p>no pictures here</p><img src='data:,' alt='x'>")
+    assert captions(records(tmp_path)) == [["a red square"]]
+
+
 def test_what_lacks_a_picture_or_a_caption_is_set_aside(tmp_path: Path) -> None:
     source = table(tmp_path, [(PNG, "red"), (OTHER, " ")])
     with open(source, "a", encoding="utf-8") as file:

@@ -39,14 +39,14 @@ def block_of_files(unit: Unit) -> Block:
 
     A text file of the same name holds the captions of a picture, one a line. In a folder without
     any the names of the pictures are their captions, where they are words: ``a_red_apple.png``.
-    Where a page beside them shows the pictures, those without a text file are left to the page.
+    What a page beside them shows is left to the page, where it has no text file.
     """
     folder = unit.path
     beside = {name: folder / (os.path.splitext(name)[0] + SIDECAR) for name in unit.files}
     has_file = {name: path.is_file() for name, path in beside.items()}
-    names: Sequence[str] = unit.files
-    if _has_page(folder, Path(os.path.expanduser(unit.source))):
-        names = [name for name in names if has_file[name]]
+    shown = _shown(folder, Path(os.path.expanduser(unit.source)))
+    at = os.path.abspath(folder)
+    names = [name for name in unit.files if has_file[name] or os.path.join(at, name) not in shown]
     captions: list[Any]
     if any(has_file.values()):
         captions = [_lines_of(beside[name]) if has_file[name] else None for name in names]
@@ -103,15 +103,21 @@ def _decoded(data: bytes) -> list[str]:
     return text.splitlines()
 
 
-def _has_page(folder: Path, root: Path) -> bool:
-    """Return whether a page lies in a folder, or above it inside what the user named."""
+def _shown(folder: Path, root: Path) -> set[str]:
+    """Return the paths of the pictures that pages show, in a folder or above it inside ``root``.
+
+    They are read with the pages where the user named a folder, and else not at all.
+    """
+    found: set[str] = set()
     folder, root = Path(os.path.abspath(folder)), Path(os.path.abspath(root))
-    for above in (folder, *folder.parents):
-        if any(each.suffix.lower() in PAGES for each in above.iterdir()):
-            return True
+    for above in (folder, *folder.parents) if root.is_dir() else ():
+        for page in above.iterdir():
+            if page.suffix.lower() in PAGES and page.is_file():
+                shown = _pictures_of(page.read_bytes()[:_MOST_BYTES].decode(errors="replace"))
+                found |= {os.path.normpath(above / _path(source)) for source, _, _ in shown}
         if above == root or root not in above.parents:
-            return False
-    return False
+            break
+    return found
 
 
 def read_page(unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:
@@ -126,15 +132,20 @@ def read_page(unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Unreadable(NOT_UTF8) from None
-    page = _Page()
-    page.feed(text)
-    page.close()
-    found = page.found
+    found = _pictures_of(text)
     columns: dict[str, Sequence[Any]] = {
         "image": [_path(source) for source, _, _ in found],
         "captions": [captions for _, captions, _ in found],
     }
     yield Block([line for _, _, line in found], columns)
+
+
+def _pictures_of(text: str) -> list[tuple[str, list[str], int]]:
+    """Return the source, the captions and the line of each picture on a page."""
+    page = _Page()
+    page.feed(text)
+    page.close()
+    return page.found
 
 
 def _path(source: str) -> str:

@@ -24,8 +24,9 @@ GAPS = 32
 #: the position before, 0 = not known), ``pair/...`` and ``negative/...`` (the tensors
 #: of a similar and of a dissimilar text), ``pixels`` (B,3,H,W) uint8 0..255 as stored, or float32
 #: 0..1 in a view, ``waveform`` (B,1,S) float32 -1..1 and ``lengths`` (B,) int64 (real samples of
-#: each row), ``vectors`` (B,K) float32 (simple features), ``labels`` (B,) int64, and
-#: ``NAME/...`` (the tensors of a further encoder that stands beside the first). An objective may
+#: each row), ``vectors`` (B,K) float32 (simple features), ``labels`` (B,) int64,
+#: ``keys`` (B,) int64 (equal where rows of two towers have equal captions), and ``NAME/...`` (the
+#: tensors of a further encoder that stands beside the first, or of a tower). An objective may
 #: add its own.
 Batch = dict[str, "Tensor"]
 

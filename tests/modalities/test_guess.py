@@ -268,16 +268,17 @@ def test_a_table_of_names_of_pictures_is_one_of_pictures(tmp_path: Path, name: s
     assert modality_of(config) == "image"  # type: ignore[arg-type]
 
 
-def test_a_table_of_pictures_and_texts_is_refused_until_a_column_or_kind_is_named(
+def test_a_table_of_pictures_and_texts_is_of_pairs_unless_one_column_is_named(
     tmp_path: Path,
 ) -> None:
     path = table_of_pictures(tmp_path, "image,text", "photos/#.png,a sentence about picture #")
-    with pytest.raises(HeadstartError, match="pictures \\('image'\\) and texts \\('text'\\)"):
-        guess_content([path])
+    assert guess_content([path]) == "pairs"
     config = SimpleNamespace(modality="auto", sources=[path], columns={}, encoding=None)
     for column, kind in (("image", "image"), ("text", "text")):
         config.columns = {column: column}
         assert modality_of(config) == kind  # type: ignore[arg-type]
+    config.columns = {"image": "image", "captions": "text"}
+    assert modality_of(config) == "pairs"  # type: ignore[arg-type]
 
 
 def test_names_of_pictures_are_no_texts(tmp_path: Path) -> None:

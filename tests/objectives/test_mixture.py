@@ -7,6 +7,7 @@ import math
 
 import language
 import lesson
+import paired
 import pytest
 import torch
 
@@ -178,12 +179,15 @@ SIZES = {
     "conformer": SMALL,
     "conv_tasnet": {},
     "vit": {**SMALL, "width": 8},
+    "towers": {},
 }
 
 
 @pytest.mark.parametrize("name", list(ENCODERS))
 def test_what_is_said_of_an_encoder_is_what_it_provides(name, text_processor):
     kind, size = ENCODERS[name], SIZES.get(name, SMALL)
+    if name == "towers":
+        text_processor = paired.processor()
     encoder = create_encoder(name, size, text_processor, length=32, seed=0)
     assert encoder.provides == kind.provides
     assert encoder.reads == kind.reads

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import paired
 import pretext
 import pytest
 import spoken
@@ -155,6 +156,9 @@ def built(name: str, folder: Any) -> tuple[Objective, dict[str, Tensor]]:
         processor: Any = texts()
         batch = processor.collate_texts(TEXTS, 32)
         batch["word_starts"] = batch["sentence_starts"] = batch["input_ids"] % 3 == 0
+    elif "towers" in kind.needs:
+        encoder, processor = paired.towers(is_published=name == "lit"), paired.processor()
+        batch = paired.batch()
     elif "waveform" in kind.needs:
         voices = "voices" in kind.needs
         encoder = spoken.separator() if voices else spoken.network()
@@ -177,7 +181,7 @@ def built(name: str, folder: Any) -> tuple[Objective, dict[str, Tensor]]:
 #: What objectives call of networks.
 METHODS = (
     *("forward", "pool", "embed", "contextualize", "query", "write", "score", "mel", "map_of"),
-    *("latents", "project", "separate"),
+    *("latents", "project", "separate", "of_first", "of_second"),
 )
 
 

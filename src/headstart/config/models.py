@@ -294,9 +294,13 @@ class FinetuneConfig(SplitOptions, TaskOptions, TrainingOptions):
 
 
 class PredictConfig(SourceOptions):
-    """Predict labels with a fine-tuned run, or separate voices with one of pit or mixit."""
+    """Predict labels with a fine-tuned run, classes by their names, or voices of a mixture."""
 
-    run: Place = Field(..., description="Folder of a fine-tuned run, or of one of pit or mixit.")
+    run: Place = Field(
+        ...,
+        description="Folder of a fine-tuned run, of one of clip, siglip or lit with --classes, or "
+        "of one of pit or mixit.",
+    )
     inputs: Sources = Field(
         ..., min_length=1, description="Files, folders or globs, or a text itself."
     )
@@ -313,6 +317,14 @@ class PredictConfig(SourceOptions):
     )
     voices: int | None = Field(
         None, ge=1, le=8, description="Voices to separate; as pre-trained by default."
+    )
+    classes: list[str] | None = Field(
+        None, description="Names of classes to tell pictures apart by, as in cat,dog."
+    )
+    templates: list[str] | None = Field(
+        None,
+        description="Sentences that the names are put into, averaged; 'a photo of {}'. The name "
+        "alone by default.",
     )
     out: OptionalPlace = Field(
         None,

@@ -116,6 +116,12 @@ class Content:
         of_object: returns what a table holds of a record in memory, such as the bytes of a
             picture; None for an object of another kind.
         begins: returns whether bytes begin as a file of this kind does, where there are such files.
+        of_files: returns the block of a unit of files, where a record is more than its file; None
+            where the file is all of it.
+        of_sample: returns the values of further fields from the files beside a member of an
+            archive, from suffix to content; None where there are none.
+        sidecars: suffixes of files that say more of a record's file beside them, of the same stem.
+        stray: the reason why such a file is no record where there is no file beside it.
     """
 
     name: str
@@ -146,6 +152,10 @@ class Content:
     rows: int = 512
     of_object: Callable[[Any], Any] | None = None
     begins: Callable[[bytes], bool] | None = None
+    of_files: Callable[[Unit], Block] | None = None
+    of_sample: Callable[[Mapping[str, bytes]], Mapping[str, Any]] | None = None
+    sidecars: frozenset[str] = field(default_factory=frozenset)
+    stray: str = "there is no record beside it"
 
     @property
     def columns(self) -> list[str]:

@@ -170,7 +170,8 @@ class _Search:
         name, path = printable(name), Path(root)
         kind = SAVED if path.is_dir() else kind_of(path.name, self.content)
         if kind is None:
-            self.audit.quarantine(name, _unknown(self.content))
+            if not self._is_sidecar(path):
+                self.audit.quarantine(name, self._unknown(path.name))
         elif kind in self.content.archives:
             try:
                 with plain_reasons():
@@ -180,6 +181,16 @@ class _Search:
         else:
             opened = partial(open_file, path)
             yield Unit(source, name, kind, path, label, opened, part=part, found=found)
+
+    def _is_sidecar(self, path: Path) -> bool:
+        """Return whether a file says more of a record's file beside it."""
+        if suffix(path.name) not in self.content.sidecars:
+            return False
+        return any(path.with_suffix(each).is_file() for each in self.content.files)
+
+    def _unknown(self, name: str) -> str:
+        known = suffix(name) in self.content.sidecars
+        return self.content.stray if known else _unknown(self.content)
 
     def _members(self, source: str, name: str, path: Path, kind: str) -> Iterator[Unit]:
         def refuse(member: str, reason: str) -> None:
@@ -197,7 +208,7 @@ class _Search:
             inner = kind_of(member.name, self.content)
             if inner is None or inner in self.content.archives or inner in self.content.readers:
                 packed = packing_of(member.name) or suffix(member.name) in (".tar", ".7z")
-                refuse(member.name, _NESTED if inner or packed else _unknown(self.content))
+                refuse(member.name, _NESTED if inner or packed else self._unknown(member.name))
             elif self.content.ignored_tables and self._is_table(member.name):
                 refuse(member.name, self.content.ignored_tables)
             else:

@@ -212,6 +212,9 @@ class Reading:
 
     def _blocks(self, unit: Unit, quarantine: Quarantine, chooser: Choose) -> Iterator[Block]:
         content, first = self.content, self.fields[0].name
+        if unit.kind == FILES and content.of_files is not None:
+            yield content.of_files(unit)
+            return
         if unit.kind == FILES:
             found = [Located(os.path.join(unit.path, name)) for name in unit.files]
             beside = {
@@ -230,7 +233,9 @@ class Reading:
             elif unit.kind in content.files:
                 with closing(unit.open()) as stream:
                     record = b"".join(chunks(stream))
-                yield Block([0], {first: [record], **self._labels(unit)})
+                more = content.of_sample and content.of_sample(unit.beside or {})
+                others = {name: [value] for name, value in (more or {}).items()}
+                yield Block([0], {first: [record], **self._labels(unit), **others})
             else:
                 yield from self._texts(unit, first, quarantine)
 

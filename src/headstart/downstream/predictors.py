@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 #: writes its result and returns rows. The names are those of ``predicts`` in a saved head.
 PREDICTORS = Registry(
     "predictor",
-    {"voices": "headstart.downstream.audio.voices:write_voices"},
+    {
+        "voices": "headstart.downstream.audio.voices:write_voices",
+        "class_names": "headstart.downstream.pairs.zero_shot:write_classes",
+    },
     group="headstart.predictors",
 )
 

@@ -81,7 +81,10 @@ def telling_kinds(sources: Sequence[str], content: Content, what: str) -> Iterat
             found = Counter()
         if not found or content.name in found:
             raise
-        noun = contents[found.most_common(1)[0][0]].noun
+        other = contents[found.most_common(1)[0][0]]
+        if other.files and other.files <= content.files:  # it reads such files itself
+            raise
+        noun = other.noun
         named = ", ".join(sources[:3]) + ", ..." * (len(sources) > 3)
         raise HeadstartError(
             f"{named} {'holds' if len(sources) == 1 else 'hold'} {noun}, and {what} reads "
@@ -113,6 +116,7 @@ def _claiming(sources: Sequence[str], contents: Mapping[str, Content]) -> Counte
                     others = [kind for kind in claiming if kind != DEFAULT]
                     if len(others) > 1 and schema is not None:
                         others = _named(others, contents, schema) or others
+                        others = _widest(others, contents, file, sample())
                     for kind in others:
                         _refuse_both(file, contents[kind], contents[DEFAULT], schema, sample)
                     if others:
@@ -133,6 +137,23 @@ def _named(kinds: list[str], contents: Mapping[str, Content], schema: pa.Schema)
         for kind in kinds
         if any(columns & set(one.names) for one in contents[kind].fields if one.required)
     ]
+
+
+def _widest(
+    kinds: list[str], contents: Mapping[str, Content], file: str, sample: Mapping[str, Any]
+) -> list[str]:
+    """Return the kinds whose columns are not a part of those of another kind."""
+    read = {kind: _columns_of(contents[kind], file, sample) for kind in kinds}
+    return [one for one in kinds if not any(read[one] < other for other in read.values())]
+
+
+def _columns_of(content: Content, file: str, sample: Mapping[str, Sequence[Any]]) -> set[str]:
+    """Return the columns of a table that the required fields of a kind of data are read from."""
+    required = [one for one in content.fields if one.required]
+    try:
+        return set(choose(file, sample, required, {}).values())
+    except HeadstartError:
+        return set()
 
 
 def claims(content: Content, name: str, schema: pa.Schema | None, sample: Sample) -> bool:
@@ -175,6 +196,8 @@ def _refuse_both(
 ) -> None:
     """Refuse a table that only its columns assign to a kind of data, if they fit two."""
     if schema is None or one.recognises is None or one.recognises(file, schema):
+        return
+    if _columns_of(default, file, sample()) < _columns_of(one, file, sample()):
         return
     if has_columns(default, file, sample(), well_known=True):
         columns = " and ".join(

@@ -70,6 +70,12 @@ def modality_of(config: PretrainConfig | AuditConfig) -> str:
         for name, kind in MODALITIES.items()
         if not set(kind.content.nameable).isdisjoint(config.columns)
     ]
+    if len(owners) > 1:  # the one of which nothing is left to be named
+        needed = {
+            name: {one.name for one in MODALITIES[name].content.fields if one.required}
+            for name in owners
+        }
+        owners = [name for name in owners if needed[name] <= config.columns.keys()] or owners
     return owners[0] if len(owners) == 1 else guess_content(config.sources)
 
 

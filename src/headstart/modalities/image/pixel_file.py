@@ -123,6 +123,14 @@ class PixelFile:
         Raises:
             HeadstartError: all are bad.
         """
+        return self.found(rows)[0]
+
+    def found(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what :meth:`read` does, and the index (n,) of the record that each image is of.
+
+        Raises:
+            HeadstartError: all are bad.
+        """
         wanted = np.asarray(self.indices[rows])
         pixels = np.empty((len(wanted), 3, self.side, self.side), dtype=np.uint8)
         pending = np.arange(len(wanted))
@@ -130,7 +138,7 @@ class PixelFile:
             good = self._fill(wanted[pending], pixels, pending)
             pending = pending[~good]
             if not len(pending):
-                return pixels
+                return pixels, wanted
             wanted[pending] = (wanted[pending] + 1) % self._count
         raise HeadstartError(
             f"none of the {self._count} pictures can be decoded; "

@@ -1,0 +1,1 @@
+"""Pictures with captions: two kinds of data whose records describe each other."""

@@ -34,16 +34,20 @@ class WaveNetSteps:
     """
 
     def __init__(self, encoder: WaveNet, decoder: nn.Linear, count: int) -> None:
-        self._time, self._rows = 0, np.arange(count)
-        self._taps = encoder.options.kernel
+        self._time, self._taps = 0, encoder.options.kernel
         table, front = _array(encoder.table.weight), _array(encoder.front.weight)
         # What each tap of the first convolution makes of each code, and of nothing.
         parts = [table @ front[:, :, tap].T for tap in range(self._taps)]
         blank = np.zeros((1, front.shape[0]), np.float32)
-        self._codes = np.concatenate([np.concatenate([part, blank]) for part in parts])
-        self._size = len(table) + 1
-        self._bias = _array(encoder.front.bias)
-        self._past = np.full((self._taps, count), self._size - 1)
+        parts = [np.concatenate([part, blank]) for part in parts]
+        parts[-1] = parts[-1] + _array(encoder.front.bias)
+        self._codes = np.concatenate(parts)
+        self._past = np.full((self._taps, count), len(table))
+        # Where the table of each slot's tap begins, by the slot of the newest code.
+        slots = np.arange(self._taps)
+        self._begins = [
+            ((slots - now - 1) % self._taps)[:, None] * len(parts[0]) for now in range(self._taps)
+        ]
         blocks: list[Block] = list(encoder.blocks)  # type: ignore[arg-type]
         channels = encoder.options.channels
         # What all blocks hand on to the output, each with its 1, is one long row.
@@ -63,11 +67,9 @@ class WaveNetSteps:
 
     def next(self, codes: np.ndarray) -> np.ndarray:
         """Take the next sample's codes (N,), and return the scores (N,V) of the one after it."""
-        time, taps = self._time, self._taps
-        self._past[time % taps] = codes
-        x = self._bias + self._codes[self._past[(time + 1) % taps]]
-        for tap in range(1, taps):
-            x += self._codes[self._past[(time + 1 + tap) % taps] + tap * self._size]
+        time, now = self._time, self._time % self._taps
+        self._past[now] = codes
+        x = np.add.reduce(self._codes.take(self._past + self._begins[now], axis=0))
         for block in self._blocks:
             block.step(x, time)
         self._time += 1

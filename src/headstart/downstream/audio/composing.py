@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _SIDE_BY_SIDE, _BETWEEN = 64, 0.25
 #: Lowest temperature that samples are drawn at.
 _COLDEST = 1e-4
+#: The highest draw.
+_BELOW = 1 - 1e-12
 
 
 def write_recordings(run: RunFolder, config: GenerateConfig) -> Path:
@@ -112,8 +114,7 @@ def drawn(scores: np.ndarray, draws: np.ndarray, temperature: float, top_k: int)
     shares = np.exp((scores - scores.max(1, keepdims=True)) / temperature)
     up_to = shares.cumsum(1, dtype=np.float64)
     # Rounding must not carry a draw of almost 1 beyond the last code that has a share.
-    total = up_to[:, -1:]
-    found = (up_to <= np.minimum(draws * total, np.nextafter(total, 0))).sum(1)
+    found = (up_to > np.minimum(draws, _BELOW) * up_to[:, -1:]).argmax(1)
     return found
 
 

@@ -91,7 +91,7 @@ def test_an_update_is_taken_listed_and_taken_back(folder: Path) -> None:
             hs.update(again, rollback=version, index=folder / "index")
         assert len(again.search(query="apple pear", index=folder / "index", count=3)) == 3
         assert hs.update(again, history=True).current == version
-    with pytest.raises(HeadstartError, match="version 7 of .* does not exist"):
+    with pytest.raises(HeadstartError, match=r"version 7 of .* does not exist"):
         hs.update(again, rollback=7)
     third = again.update(new=folder / "new.jsonl", budget="1steps", seed=1)
     assert [row["version"] for row in third.versions] == [1, 2, 3]
@@ -107,7 +107,7 @@ def test_what_is_worse_on_earlier_records_is_refused(folder: Path) -> None:
     assert "is refused: it is clearly worse on the earlier records" in report.said
     assert run.predict("apple pear")[0] == before
     assert not (folder / "kept").is_symlink()
-    with pytest.raises(HeadstartError, match="version 2 of .* was refused; there is 1"):
+    with pytest.raises(HeadstartError, match=r"version 2 of .* was refused; there is 1"):
         hs.update(run, rollback=2)
     assert hs.update(run, rollback=1).said.endswith("is version 1 already.")
 
@@ -193,7 +193,7 @@ def test_the_views_of_a_record_find_each_other(folder: Path) -> None:
 
 
 def test_what_cannot_be_gone_on_with_is_one_sentence(folder: Path) -> None:
-    with pytest.raises(HeadstartError, match="this run has a head, which keeps .* by replay"):
+    with pytest.raises(HeadstartError, match=r"this run has a head, which keeps .* by replay"):
         hs.update(tuned(folder, "anchored"), new=folder / "new.jsonl", anchor=1.0)
     config = folder / "anchored" / "config.yaml"
     for task in ("regression", "multilabel"):

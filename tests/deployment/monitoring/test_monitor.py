@@ -139,6 +139,7 @@ def test_pictures_are_watched_and_shown(tmp_path: Path) -> None:
     report = run.monitor(baseline=tmp_path / "base", new=tmp_path / "new", out=page)
     assert report.is_drift
     assert page.read_text().count("data:image/webp") >= 8
+    assert "When" not in page.read_text()  # of one window there is nothing to say
 
 
 @pytest.fixture

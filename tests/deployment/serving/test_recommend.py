@@ -32,3 +32,13 @@ def test_a_user_of_the_run_is_recommended_to_and_others_are_not_named(
         for body in ({}, {"user": "u3", "history": ["i1"]}):
             assert "give one of" in asker.fault("/recommend", **body)[1]
         assert asker.fault("/recommend", user=" ")[0] == 422
+        assert asker.fault("/recommend", user="u" * 100_000)[0] == 422
+        for body in ({"user": "u\x003"}, {"history": ["i\x003"]}, {"history": ["i3", " "]}):
+            status, message = asker.fault("/recommend", **body)
+            assert (status, str(tmp_path) in message) == (422, False), message
+    (tmp_path / "events.csv").unlink()
+    with serve(str(out)) as asker:
+        status, message = asker.fault("/recommend", user="u3")
+        assert status in (422, 503), message
+        assert str(tmp_path) not in message
+        assert asker.post("/recommend", history=["i3"])[0] == 200

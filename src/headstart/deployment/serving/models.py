@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.config import RecommendConfig, SearchConfig, ServeConfig
+from headstart.config.loading import validated
 from headstart.deployment.generators import STREAMS
 from headstart.deployment.serving import work
 from headstart.deployment.serving.errors import Refusal
@@ -88,19 +89,33 @@ class Served:
         """Return the options of ``recommend`` for a client; none of them names a file.
 
         Raises:
-            Refusal: the name of the user is empty.
+            Refusal: the name of the user or of an item is empty, or can be none.
         """
         if user is not None and not user.strip():
             raise Refusal(422, "'user' must not be empty.", "invalid_value", "user")
-        return RecommendConfig(run=self.folder, history=history, user=user, quiet=True, **options)
+        given = {"run": self.folder, "history": history, "user": user, "quiet": True, **options}
+        try:
+            return validated(RecommendConfig, given)
+        except HeadstartError as error:
+            param = "history" if user is None else "user"
+            raise Refusal(422, self.public(str(error)), "invalid_value", param) from None
 
     def public(self, message: str) -> str:
-        """Return a message for clients: without where the run lies."""
+        """Return a message for clients: without where the run and its sources lie."""
         places = {self.folder, os.path.abspath(self.folder), os.path.realpath(self.folder)}
         places |= {str(self.opened.folder)}
         for place in sorted(places, key=len, reverse=True):
             message = message.replace(place, self.name)
+        for source in sorted(self._sources, key=len, reverse=True):
+            message = message.replace(source, os.path.basename(source) or "a source")
         return message
+
+    @cached_property
+    def _sources(self) -> list[str]:
+        """The paths that the run has learned from."""
+        run = RunFolder(self.folder)
+        found = run.sources()[0] if run.config_file.is_file() else []
+        return [source for source in found if os.sep in source]
 
 
 #: Abilities in the order in which they are listed.

@@ -136,7 +136,8 @@ def _known(
     """
     records = sources()
     if records is None:
-        raise HeadstartError(f"{notes[-1]} Name the items with --history instead.")
+        why = notes[-1].partition(", so the simple")[0].rstrip(".")
+        raise HeadstartError(f"{why}; name the items with --history instead.")
     names = list(stream(records, "id"))
     index = {name: row for row, name in enumerate(names)}
     # Of a run that reads sessions the latest of a user is the one that goes on.

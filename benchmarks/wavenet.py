@@ -54,7 +54,7 @@ def writing(run: Path, size: int, turns: int) -> None:
             started = time.process_time()
             codes.append(compose(encoder, head, size, draws, cache=cache))
             took.append(size / (time.process_time() - started))
-        assert np.array_equal(*codes), "the cache changes what is written"
+        assert np.array_equal(codes[0], codes[1]), "the cache changes what is written"
         speeds.append(took)
         ratios.append(took[0] / took[1])
         print(f"{took[0]:,.0f} samples a core-second with a cache, {took[1]:,.0f} without")

@@ -267,6 +267,7 @@ def _network_nats(
         predicted = mask & (position >= seen[:, None])
         targets = torch.from_numpy(np.concatenate([row.ids[row.seen :] for row in rows]))
         with torch.inference_mode():
+            visible: torch.Tensor | None
             if objective == "prefix":
                 visible = prefixed(visibility(batch), mask & ~predicted)
             else:

@@ -7,7 +7,7 @@ recording is written with the cache and by computing again all that a vector kno
 the same draws; both must be the same. The latter begins with little to compute, which is counted
 for it.
 
-    python benchmarks/wavenet.py --steps 1600
+    python benchmarks/wavenet.py --steps 2400
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--run", help="a finished run of the training clips, to measure it alone")
-    parser.add_argument("--size", type=int, default=600, help="samples to write in a turn")
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--size", type=int, default=700, help="samples to write in a turn")
+    parser.add_argument("--turns", type=int, default=2)
     chosen = parser.parse_args()
     announce("WaveNet on spoken digits, official split")
     with tempfile.TemporaryDirectory() as scratch:

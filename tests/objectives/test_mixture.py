@@ -178,6 +178,7 @@ SIZES = {
     "wav2vec2": {**SMALL, "channels": 8},
     "conformer": SMALL,
     "conv_tasnet": {},
+    "wavenet": {},
     "vit": {**SMALL, "width": 8},
     "towers": {},
 }

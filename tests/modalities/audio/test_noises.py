@@ -12,6 +12,7 @@ import torch
 from sounding import RATE, encoded, tone, write
 
 import headstart as hs
+from headstart.encoders.opening import note_of
 from headstart.errors import HeadstartError
 from headstart.modalities.audio.modality import AudioModality
 from headstart.modalities.audio.noises import Noises, noise_files, write_noises
@@ -181,3 +182,9 @@ def test_long_noise_is_cut_at_a_minute(tmp_path: Path) -> None:
     (tmp_path / "noise").mkdir()
     soundfile.write(tmp_path / "noise" / "long.wav", samples, 4000)
     assert kept(tmp_path / "noise", tmp_path / "kept", 4000).counts.tolist() == [240_000]
+
+
+def test_an_encoder_is_gone_on_with_without_the_noise_of_its_training(tmp_path: Path) -> None:
+    options = AudioOptions(rate=RATE, noise=str(tmp_path / "gone"), snr=(5, 6))
+    note = note_of(AudioModality(options), 50)
+    assert note["modality_options"] == {"audio": {"rate": RATE}}

@@ -40,13 +40,16 @@ class AudioOptions(Options):
         description="Share of a piece of a long recording that the next piece repeats, in "
         "pre-training.",
     )
+    # What training alone reads does not stand in the note of an encoder (``exclude``).
     noise: str | None = Field(
         None,
+        exclude=True,
         description="A folder of recordings that views mix in as noise, instead of white noise; "
         "up to a minute of each, 30 minutes in all.",
     )
     snr: tuple[float, float] = Field(
         (0.0, 20.0),
+        exclude=True,
         description="Range of how far the noise of audio.noise is below a recording, in dB; what "
         "is drawn is even between the two.",
     )

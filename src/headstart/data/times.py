@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from headstart.data.unit import Unit
 
-_NAMES = ("time", "timestamp", "date", "datetime", "created_at", "created", "published", "day", "year")
+_NAMES = (
+    *("time", "timestamp", "date", "datetime", "created_at", "created", "published", "day", "year"),
+)
 _YEAR, _MONTH = re.compile(r"[12]\d{3}"), re.compile(r"[12]\d{3}-\d{2}")
 
 

@@ -80,3 +80,13 @@ def test_the_licence_of_a_published_tower_stays_with_it(tmp_path: Path) -> None:
     again = open_encoder(tmp_path / "run")
     save_encoder(again, paired.processor(), tmp_path / "again", NOTE)
     assert (tmp_path / "again" / "captions" / "LICENSE").read_text() == "Apache-2.0"
+
+
+@pytest.mark.parametrize("name", ["..", "", ".", "a/b", "pictures"])
+def test_towers_are_two_folders_inside_of_their_own(tmp_path: Path, name: str) -> None:
+    folder = saved(tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    config["towers"][1]["name"] = name
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(HeadstartError, match="its towers are no folders beside it"):
+        open_encoder(folder)

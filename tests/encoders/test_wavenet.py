@@ -101,6 +101,8 @@ def test_a_folder_opens_as_the_same_network(tmp_path) -> None:
         WaveNet.load(tmp_path)
     with pytest.raises(HeadstartError, match=r"encoder\.kernel"):
         create_encoder("wavenet", {"kernel": 1}, None, length=10, seed=0)
+    with pytest.raises(HeadstartError, match=r"kernel 16 and 12 layers look [\d,]+ samples back"):
+        create_encoder("wavenet", {"kernel": 16, "layers": 12}, None, length=10, seed=0)
 
 
 @pytest.mark.parametrize("shape", [{}, {"kernel": 3, "layers": 2}, {"kernel": 5, "stacks": 1}])

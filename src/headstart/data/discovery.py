@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import cache as once
-from functools import partial
+from functools import lru_cache, partial
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -149,8 +149,7 @@ class _Search:
 
     def _has_record(self, folder: str, name: str) -> bool:
         """Return whether the record of the same name lies beside a file."""
-        stem = os.path.join(folder, os.path.splitext(name)[0])
-        return any(os.path.isfile(stem + ending) for ending in self.content.files)
+        return _has_sibling(Path(folder) / name, self.content.files)
 
     def _is_file(self, name: str) -> bool:
         return suffix(name) in self.content.files
@@ -186,7 +185,7 @@ class _Search:
         """Return whether a file says more of a record's file beside it."""
         if suffix(path.name) not in self.content.sidecars:
             return False
-        return any(path.with_suffix(each).is_file() for each in self.content.files)
+        return _has_sibling(path, self.content.files)
 
     def _unknown(self, name: str) -> str:
         known = suffix(name) in self.content.sidecars
@@ -298,3 +297,21 @@ def _short_names(roots: list[str]) -> list[str]:
         if not any(deeper):
             return names
         depths = [depth + more for depth, more in zip(depths, deeper, strict=True)]
+
+
+def _has_sibling(path: Path, suffixes: Iterable[str]) -> bool:
+    """Return whether a file of the same name with such a suffix, in any case, is beside it."""
+    folder = path.parent
+    stems = _stems(folder, folder.stat().st_mtime_ns, frozenset(suffixes))
+    return os.path.splitext(path.name)[0] in stems
+
+
+@lru_cache(maxsize=16)
+def _stems(folder: Path, changed: int, suffixes: frozenset[str]) -> frozenset[str]:
+    """Return the names without endings of a folder's files that have one of the suffixes."""
+    with os.scandir(folder) as entries:
+        return frozenset(
+            os.path.splitext(each.name)[0]
+            for each in entries
+            if suffix(each.name) in suffixes and each.is_file()
+        )

@@ -220,11 +220,13 @@ def finetune(
             frozen.set_all()
             learned = concatenate_datasets([records, validation])
         known = (frozen.chosen, frozen.features, learned, processor.content, frozen.others)
-        if (
-            not by_contrast
-        ):  # vectors that labels have formed say little of which records are unlike
+        # Vectors that the labels have formed say little of which records are unlike them, and
+        # figures inside the labels would be those of records that were learned by heart.
+        if by_contrast:
+            group.first(partial(tell_name, frozen.chosen, run, log))
+        else:
             head.remember(*known)
-        group.first(partial(tell_choice, frozen.chosen, run, log))
+            group.first(partial(tell_choice, frozen.chosen, run, log))
     if merge is not None:
         merge()
 
@@ -245,6 +247,12 @@ def finetune(
         )
     group.leave()
     return run
+
+
+def tell_name(chosen: Chosen, run: RunFolder, log: RunLog) -> None:
+    """Log and write what was chosen on features that the labels have formed, without figures."""
+    run.resolve(chosen={"taken": chosen.selection.name})
+    log(f"On the features that the labels formed: {chosen.selection.name}.")
 
 
 def tell_choice(chosen: Chosen, run: RunFolder, log: RunLog) -> None:

@@ -192,7 +192,7 @@ class TowersEncoder(Encoder):
         with opening(folder / CONFIG):
             names = [str(each["name"]) for each in config["towers"]]
             published = [bool(each["is_published"]) for each in config["towers"]]
-            if len(names) != 2 or any(Path(name).name != name for name in names):
+            if len(set(names)) != 2 or len(names) != 2 or not all(map(str.isidentifier, names)):
                 raise ValueError("its towers are no folders beside it")
         towers: list[Tower] = []
         for name, is_published in zip(names, published, strict=True):

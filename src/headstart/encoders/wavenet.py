@@ -12,7 +12,7 @@ import math
 from pathlib import Path
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,6 +31,8 @@ from headstart.modalities.spectra import real_frames
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 #: Samples a second where nothing says more.
 RATE = 16_000
+#: Samples that it may look back, some sixteen seconds.
+MOST_REACH = 2**18
 
 
 class WaveNetOptions(Options):
@@ -50,6 +52,16 @@ class WaveNetOptions(Options):
         description="Blocks of a stack (paper: 10); each looks `kernel` times as far back.",
     )
     stacks: int = Field(1, ge=1, le=8, description="Stacks of such blocks.")
+
+    @model_validator(mode="after")
+    def _within_reach(self) -> WaveNetOptions:
+        reach = self.stacks * self.kernel**self.layers
+        if reach > MOST_REACH:
+            raise ValueError(
+                f"kernel {self.kernel} and {self.layers} layers look {reach:,} samples back, and "
+                f"{MOST_REACH:,} are the most; take fewer layers or a smaller kernel"
+            )
+        return self
 
 
 class Block(nn.Module):

@@ -36,7 +36,7 @@ class TowerOptions(Options):
         "weak", description="Views of what the first tower reads: shifted, or SimCLR's crops."
     )
     frozen: Literal["none", "first", "second"] = Field(
-        "none", description="Tower that does not learn; its vectors are computed once."
+        "none", description="Tower that does not learn; vectors of the second are computed once."
     )
     published_rate: float = Field(
         0.02, gt=0, le=1, description="Rate of a tower that began as a published one, relative."
@@ -58,8 +58,8 @@ class CLIPOptions(TowerOptions):
 class LiTOptions(CLIPOptions):
     """LiT: the second tower is published, and stays as it is (Zhai et al. 2022)."""
 
-    frozen: Literal["none", "first", "second"] = Field(
-        "second", description="Tower that does not learn; its vectors are computed once."
+    frozen: Literal["first", "second"] = Field(
+        "second", description="Tower that does not learn; vectors of the second are computed once."
     )
 
 

@@ -85,6 +85,21 @@ def test_it_is_judged_against_strong_alternatives(folder: Path) -> None:
         hs.evaluate(str(folder / "run"), quiet=True)
 
 
+def test_captions_whose_column_no_name_tells_are_those_that_training_saw(folder: Path) -> None:
+    table = (folder / "train.csv").read_text().replace("caption", "legend", 1)
+    (folder / "legend.csv").write_text(table)
+    run = hs.pretrain(
+        str(folder / "legend.csv"),
+        out=str(folder / "of-legends"),
+        modality="pairs",
+        length=16,
+        budget="1steps",
+        quiet=True,
+    )
+    with pytest.raises(HeadstartError, match=r"all pictures of .* are in the records"):
+        run.evaluate(test=str(folder / "legend.csv"))
+
+
 def test_an_index_of_pictures_is_searched_by_texts(folder: Path) -> None:
     index = folder / "pictures.index"
     hs.index(str(folder / "run"), str(folder / "test.csv"), out=str(index), quiet=True)

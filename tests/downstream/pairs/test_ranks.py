@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,10 @@ def test_the_verdict_is_paired_and_says_no_where_an_alternative_is_better() -> N
     assert result(bad, good).verdict.startswith("No: a simple alternative")
     assert result(good, good).verdict.startswith("Not clear")
     assert result(good, bad).summary()["gain"]["mean"] == 1
+    alone = result(good, bad)
+    alone.candidates[1] = replace(alone.candidates[1], kind="untrained")
+    assert alone.verdict.startswith("Unknown: there is no simple alternative")
+    assert alone.sign == 0
 
 
 def test_templates_are_averaged_and_names_are_spoken() -> None:

@@ -185,3 +185,30 @@ def test_copies_and_equal_captions_stay_on_one_side_of_a_split(tmp_path: Path) -
     assert groups[16] == groups[17]  # copies of a picture under two names
     assert groups[18] == groups[0]  # the same caption
     assert groups[1] != groups[0]
+
+
+def test_a_figure_gives_its_caption_wherever_it_stands_and_to_nothing_else(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.png").write_bytes(picture("red", "square", ord(name)))
+    (tmp_path / "page.html").write_text(
+        "<figure><figcaption>a red apple</figcaption><img src='a.png'></figure>"
+        "<figure><img src='b.png'><figcaption>a pear</figcaption></figure>"
+        "<figcaption>of no figure</figcaption><img src='c.png' alt='a plum'>"
+    )
+    found = records(tmp_path / "page.html")
+    assert captions(found) == [["a red apple"], ["a pear"], ["a plum"]]
+
+
+def test_what_a_long_page_shows_is_left_to_the_page(tmp_path: Path) -> None:
+    (tmp_path / "of_a_name.png").write_bytes(PNG)
+    filler = "<p>" + "word " * 100_000 + "</p>"
+    (tmp_path / "page.html").write_text(filler + "<img src='of_a_name.png' alt='a red apple'>")
+    assert captions(records(tmp_path)) == [["a red apple"]]
+
+
+def test_endings_may_be_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "p.PNG").write_bytes(PNG)
+    (tmp_path / "p.txt").write_text("a red square")
+    audit = Audit()
+    assert captions(records(tmp_path, audit=audit)) == [["a red square"]]
+    assert not audit.quarantined

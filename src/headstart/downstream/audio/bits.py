@@ -137,7 +137,9 @@ def bits_a_sample(
     random = np.random.default_rng(seed)
     tested, left_out = _some(records, reading, TESTED, random)
     if not tested:
-        raise HeadstartError("no recording can be decoded; name others.")
+        raise HeadstartError(
+            "no recording has a second sample that could be predicted; name others."
+        )
     notes = []
     if left_out:
         notes.append(

@@ -54,11 +54,18 @@ def run(opened: OpenedRun, config: EvaluateConfig) -> CrossRetrieval:
         )
     notes: list[str] = []
     audit, failed = Audit(), list[str]()
-    records = opened.modality.read([source], config.without_label(), audit)
+    # As training reads: every record with a picture and captions, whose column its values tell.
+    reading = type(opened.modality)(opened.modality.options)
+    records = reading.read([source], config.without_label(), audit)
     records = opened.modality.readable(records, opened.processor, audit)
-    train = pretraining_records(opened.run, opened.modality, failed)
-    notes += failed
+    train = pretraining_records(opened.run, reading, failed)
     train = None if train is None else _readable(opened, whole(train))
+    if train is None or not len(train):
+        train = None
+        notes.append(
+            "The pictures and captions of the pre-training cannot be read any more, so that no "
+            "alternative is fitted, and nothing tells which tested pairs training saw."
+        )
     tested = asked_of(records, train, source, notes)
     if len(tested.records) < FEWEST:
         notes.append(
@@ -122,14 +129,14 @@ def _candidates(
     yield NETWORK, "network", {}, *of(encoder)
     with seeded(seed, "untrained"):
         yield "untrained towers", "untrained", {}, *of(encoder.untrained())
-    if train is None or not len(train):
+    if train is None:
         return
     for each in alternatives(train, tested.records, tested.texts, _spaces(opened, train), seed):
         yield each.name, "alternative", each.settings, each.pictures, each.captions
 
 
 def _spaces(opened: OpenedRun, train: Dataset) -> list[TextSpace]:
-    """Return the published text encoder that the run began with, or one that suits the captions."""
+    """Return the published text encoder on this machine that suits the captions best, if any."""
     from headstart.encoders.opening import OpenedEncoder
     from headstart.encoders.published import Found as Starts
     from headstart.modalities.pairs.modality import as_texts

@@ -126,9 +126,12 @@ class CrossRetrieval(Result):
     def sign(self) -> int:
         """1 where it is clearly better than every alternative, -1 where one is, else 0.
 
-        For the latter the interval is widened by their number, as the best may be the luckiest.
+        Untrained towers are no alternative: to be better than they are says little. For -1 the
+        interval is widened by their number, as the best may be the luckiest.
         """
-        others = self.alternatives or [self.closest]
+        others = self.alternatives
+        if not others:
+            return 0
         if all(self.difference(self.network, one).low > 0 for one in others):
             return 1
         mean, resampled = self._change(self.network, self.closest)
@@ -144,6 +147,8 @@ class CrossRetrieval(Result):
         )
         figures = f"R@{CUT} {ours} against {theirs} of {self.closest.name}"
         change = f"{self.gain.mean:+.1%} [{self.gain.low:+.1%}, {self.gain.high:+.1%}]"
+        if not self.alternatives:
+            return f"Unknown: there is no simple alternative to compare with ({figures})."
         begins = {
             1: "Yes: the towers find captions and pictures better",
             0: "Not clear: no certain difference",

@@ -242,6 +242,8 @@ def finetune_with_unlabeled(
             names=names,
             console=console,
         )
+    if config.loss == "contrast" and method == "auto":
+        method = "propagate"  # the network has learned already, and from the labels alone
     taken = UnlabeledRecords(remaining, method, config, say)
     finetune(
         encoder,

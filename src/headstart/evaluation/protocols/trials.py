@@ -34,6 +34,11 @@ class Trials(NamedTuple):
         """Whether the two records of each trial have one label, (T,) bool."""
         return self.left == self.right
 
+    @property
+    def paired(self) -> int:
+        """How many labels have a trial of their own."""
+        return len(np.unique(self.left[self.same]))
+
     def resampled(self, seed: int) -> np.ndarray:
         """Return the weight (R,T) of each trial when whole labels are resampled.
 
@@ -48,7 +53,7 @@ class Trials(NamedTuple):
 
 
 def draw_trials(labels: np.ndarray, identities: np.ndarray, count: int, seed: int) -> Trials:
-    """Return up to ``count`` trials, half of one label, in which all labels weigh alike.
+    """Return up to ``count`` trials, half of one label.
 
     Each label has as many trials with itself as with others, and up to an equal share of all.
 

@@ -54,7 +54,8 @@ def measure(data: LabeledData, config: EvaluateConfig) -> Measurement:
     Which way is taken, trials of training records decide, for the third way those of labels that
     it was not fitted on.
 
-    Every label has the same number of trials. Intervals are over labels, which are resampled.
+    Every label has up to an equal share of the trials. Intervals are over labels, which are
+    resampled.
 
     Raises:
         HeadstartError: fewer than two labels, or none with two different records.
@@ -206,9 +207,9 @@ def _notes(trials: Trials, trained: np.ndarray, others: np.ndarray, apart: bool)
         f"{same:,} trials of one label and {len(trials.first) - same:,} of two, of "
         f"{trials.labels:,} labels."
     ]
-    if trials.labels < FEW:
+    if trials.paired < FEW:
         found.append(
-            f"{trials.labels} labels are few: intervals over so few are too narrow; name records "
+            f"{trials.paired} labels are few: intervals over so few are too narrow; name records "
             "of more."
         )
     if apart and len(others) < len(trained):

@@ -40,7 +40,9 @@ def noise_files(folder: str) -> list[Path]:
         Path(where, name)
         for where, _, names in os.walk(folder, onerror=refused.append)
         for name in names
-        if os.path.splitext(name.lower())[1] in SUFFIXES and not name.startswith(".")
+        if os.path.splitext(name.lower())[1] in SUFFIXES
+        and not name.startswith(".")
+        and not os.path.islink(os.path.join(where, name))
     ]
     if found:
         return sorted(found)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,11 +114,17 @@ def _shown(folder: Path, root: Path) -> set[str]:
     for above in (folder, *folder.parents) if root.is_dir() else ():
         for page in above.iterdir():
             if page.suffix.lower() in PAGES and page.is_file():
-                shown = _pictures_of(page.read_bytes()[:_MOST_BYTES].decode(errors="replace"))
-                found |= {os.path.normpath(above / _path(source)) for source, _, _ in shown}
+                shown = _shown_on(page, page.stat().st_mtime_ns)
+                found |= {os.path.normpath(above / _path(source)) for source in shown}
         if above == root or root not in above.parents:
             break
     return found
+
+
+@lru_cache(maxsize=64)
+def _shown_on(page: Path, changed: int) -> list[str]:
+    """Return the sources of the pictures on a page; it is parsed once for all folders below it."""
+    return [source for source, _, _ in _pictures_of(page.read_bytes().decode(errors="replace"))]
 
 
 def read_page(unit: Unit, named: Mapping[str, str]) -> Iterator[Block]:
@@ -160,14 +167,16 @@ class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.found: list[tuple[str, list[str], int]] = []
-        self._figure = 0
+        #: The first picture of the figure that is open, and what its captions say.
+        self._figure: int | None = None
+        self._said: list[str] = []
         self._words: list[str] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         if tag == "figure":
-            self._figure = len(self.found)
-        elif tag == "figcaption":
+            self._figure, self._said = len(self.found), []
+        elif tag == "figcaption" and self._figure is not None:
             self._words = []
         elif tag == "img" and values.get("src"):
             captions = [each for each in (values.get("alt"), values.get("title")) if each]
@@ -175,10 +184,12 @@ class _Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "figcaption" and self._words is not None:
-            words = " ".join("".join(self._words).split())
-            for _, captions, _ in self.found[self._figure :]:
-                captions.append(words)
+            self._said.append(" ".join("".join(self._words).split()))
             self._words = None
+        elif tag == "figure" and self._figure is not None:  # its caption may stand first or last
+            for _, captions, _ in self.found[self._figure :]:
+                captions += self._said
+            self._figure = None
 
     def handle_data(self, data: str) -> None:
         if self._words is not None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Recordings that are computed side by side, and seconds of silence between two in one file.
 _SIDE_BY_SIDE, _BETWEEN = 64, 0.25
+#: Samples of all of them, for whose draws and codes there must be memory.
+_CELLS = 2**24
 #: Lowest temperature that samples are drawn at.
 _COLDEST = 1e-4
 #: The highest draw.
@@ -122,8 +124,9 @@ def _recordings(
     encoder: WaveNet, head: TokenHead, size: int, config: GenerateConfig
 ) -> Iterator[np.ndarray]:
     """Yield the samples (S,) of each recording."""
-    for start in range(0, config.count, _SIDE_BY_SIDE):
-        indices = range(start, min(start + _SIDE_BY_SIDE, config.count))
+    together = max(1, min(_SIDE_BY_SIDE, _CELLS // size))
+    for start in range(0, config.count, together):
+        indices = range(start, min(start + together, config.count))
         draws = np.stack([numbers(config.seed, "compose", index).random(size) for index in indices])
         codes = compose(
             encoder, head, size, draws, temperature=config.temperature, top_k=config.top_k

@@ -34,6 +34,8 @@ SIDE, GRID, BINS = 32, 8, 8
 NEIGHBOURS, RIDGES = (1, 3, 10, 30), (0.01, 0.1, 1.0, 10.0)
 #: Most training pictures that are compared with tested ones, and share that chooses settings.
 MOST, CHOOSING = 50_000, 0.1
+#: Tested pictures whose cosines with all of these are in memory at once.
+AT_ONCE = 256
 #: Most character n-grams.
 FEATURES = 100_000
 _CHUNK = 500
@@ -136,12 +138,16 @@ def nearest(known: np.ndarray, targets: Matrix, asked: np.ndarray, count: int) -
     from scipy.sparse import csr_matrix
 
     count = min(count, len(known))
-    cosines = asked @ known.T
-    near = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-    weights = np.take_along_axis(cosines, near, 1).clip(1e-3) ** 3
+    near = np.empty((len(asked), count), dtype=np.int64)
+    weights = np.empty((len(asked), count), dtype=np.float32)
+    for start in range(0, len(asked), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        cosines = asked[part] @ known.T
+        near[part] = np.argpartition(cosines, -count, axis=1)[:, -count:]
+        weights[part] = np.take_along_axis(cosines, near[part], 1).clip(1e-3) ** 3
     rows = np.repeat(np.arange(len(asked)), count)
-    mixing = csr_matrix((weights.ravel(), (rows, near.ravel())), shape=cosines.shape)
-    return unit_length(mixing @ targets)
+    shape = (len(asked), len(known))
+    return unit_length(csr_matrix((weights.ravel(), (rows, near.ravel())), shape=shape) @ targets)
 
 
 def ridge(known: np.ndarray, targets: np.ndarray, asked: np.ndarray, strength: float) -> np.ndarray:

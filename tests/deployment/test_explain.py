@@ -225,7 +225,7 @@ def test_a_saturated_prediction_is_explained_in_log_odds_that_still_move(opinion
     explainer = Explainer(opinions)
     with torch.no_grad():
         for layer in (explainer.head.linear.weight, explainer.head.linear.bias):
-            layer.mul_(200)
+            layer.mul_(500)
         explainer.head.wide = None
     text = {"id": "1", "text": "awful boring a b c d e f"}
     one = explainer.explain(text)

@@ -59,6 +59,7 @@ class Convolutions(nn.Module):
 
     width, provides = 2, frozenset[str]()
     joined: ClassVar[dict[str, Any]] = {}
+    vocabulary: ClassVar[Any] = None
 
     def __init__(self) -> None:
         super().__init__()

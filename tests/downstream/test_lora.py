@@ -37,10 +37,10 @@ def test_only_linear_layers_above_the_frozen_ones_move_and_auto_model_opens_the_
         out=str(tmp_path / "o"),
         lora=2,
         freeze=freeze,
-        budget="40steps",
+        budget="80steps",
         tracker="none",
         precision="fp32",
-        optimizer={"learning_rate": 2e-3},
+        optimizer={"learning_rate": 1e-2},
     )
     run = RunFolder.create(tmp_path / "o", "finetune", options)
     some = records({"fruit": 20, "tool": 20})

@@ -167,7 +167,7 @@ def test_loss_and_gradients_equal_those_of_transformers_row_by_row():
 
 
 def test_a_noise_that_there_is_not_is_refused(text_processor):
-    with pytest.raises(HeadstartError, match=r"bart\.noises.*'infilling'"):
+    with pytest.raises(HeadstartError, match=r"value 1 of 'bart\.noises' .*'infilling'"):
         build_objective(
             {"bart": 1.0},
             {"bart": {"noises": ["infiling"]}},

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.batch import Batch
+from headstart.encoders import TokenEncoder
 from headstart.modalities import Vocabulary
 from headstart.seeding import generator
 
@@ -30,6 +31,9 @@ class Processor:
 
 class TinyContext(nn.Module):
     """Each vector, and the mean of those it may attend to, through a layer."""
+
+    vocabulary, generates = TokenEncoder.vocabulary, TokenEncoder.generates
+    with_ids, causal_visibility = TokenEncoder.with_ids, TokenEncoder.causal_visibility
 
     def __init__(self, width: int = 8, table: bool = True) -> None:
         super().__init__()

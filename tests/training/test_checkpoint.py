@@ -84,7 +84,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(
 
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", save_on_a_full_disk)
-        with pytest.raises(HeadstartError, match=r"the disk is full.* go on with --resume"):
+        with pytest.raises(HeadstartError, match=r"the disk is full.* a training with --resume"):
             run_tiny(tmp_path, checkpoint_steps=2)
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["step-000000002.ckpt", "step-000000004.ckpt"]

@@ -301,9 +301,9 @@ def _complaint(where: str, error: Mapping[str, Any]) -> str:
     """Return what is wrong with the value of an option, or with several where none is named."""
     given, kind = error.get("input"), error["type"]
     given_text = f" (given: {given!r})" if not isinstance(given, Mapping) else ""
-    *name, place = error.get("loc") or ("",)
-    if isinstance(place, int) and name:  # a value of a list
-        where = ".".join(map(str, name))
+    place = (error.get("loc") or ("",))[-1]
+    if isinstance(place, int) and "." in where:  # a value of a list
+        where = where.removesuffix(f".{place}")
         if kind in _MUST_BE:
             return f"value {place + 1} of {where!r} must be {must_be(error)}{given_text}."
     if kind in _MUST_BE:

@@ -6,7 +6,7 @@ import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -369,3 +369,11 @@ def test_a_fault_of_ours_is_exit_code_70_and_keeps_its_traceback(
     assert "Traceback" in log.read_text(encoding="utf-8")
     monkeypatch.setenv("HEADSTART_DEBUG", "1")
     assert "Traceback" in shell("pretrain", "a", "--out", "x").stderr
+
+
+@pytest.mark.parametrize("verb", list(VERBS))
+def test_every_list_of_an_option_can_be_typed(verb: str) -> None:
+    model, _ = VERBS[verb]
+    for name, field in model.model_fields.items():
+        # With "or None" it would not be taken for a list, and a typed value be refused.
+        assert not any(get_origin(each) is list for each in get_args(field.annotation)), name

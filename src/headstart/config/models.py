@@ -318,11 +318,12 @@ class PredictConfig(SourceOptions):
     voices: int | None = Field(
         None, ge=1, le=8, description="Voices to separate; as pre-trained by default."
     )
-    classes: list[str] | None = Field(
-        None, description="Names of classes to tell pictures apart by, as in cat,dog."
+    classes: list[str] = Field(
+        default_factory=list,
+        description="Names of classes to tell pictures apart by, as in cat,dog.",
     )
-    templates: list[str] | None = Field(
-        None,
+    templates: list[str] = Field(
+        default_factory=list,
         description="Sentences that the names are put into, averaged; 'a photo of {}'. The name "
         "alone by default.",
     )

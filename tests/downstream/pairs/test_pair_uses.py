@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import headstart as hs
+from headstart.cli import app
 from headstart.errors import HeadstartError
 
 
@@ -55,6 +57,13 @@ def test_classes_are_told_by_their_names(folder: Path) -> None:
     written = [json.loads(line) for line in out.read_text().splitlines()]
     assert {row["label"] for row in written} <= {"red", "green"}
     assert sum(written[0]["scores"].values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_shell_takes_names_with_commas_between(folder: Path) -> None:
+    words = ["predict", str(folder / "run"), str(folder / "test000.png"), "--classes", "red,green"]
+    done = CliRunner().invoke(app, [*words, "--out", str(folder / "shell.jsonl")])
+    assert done.exit_code == 0, done.output
+    assert set(json.loads((folder / "shell.jsonl").read_text())["scores"]) == {"red", "green"}
 
 
 @pytest.mark.parametrize(

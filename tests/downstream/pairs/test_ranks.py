@@ -130,11 +130,11 @@ def test_names_and_templates_are_refused_in_one_sentence() -> None:
         folder = "runs/x"
 
     for names, words in (
-        (None, "name two or more of them with"),
+        ([], "name two or more of them with"),
         (["a", "a"], "'a' is named twice"),
     ):
         with pytest.raises(HeadstartError, match=words):
             checked_names(names, Run())  # type: ignore[arg-type]
     with pytest.raises(HeadstartError, match=r"must have \{\} once"):
         checked_templates(["a photo"])
-    assert checked_templates(None) == ["{}"]
+    assert checked_templates([]) == ["{}"]

@@ -76,13 +76,13 @@ def write_classes(
     return found
 
 
-def checked_names(given: Sequence[str] | None, run: RunFolder) -> list[str]:
+def checked_names(given: Sequence[str], run: RunFolder) -> list[str]:
     """Return the names of classes.
 
     Raises:
         HeadstartError: there are fewer than two, or one is there twice.
     """
-    names = [name.strip() for name in given or [] if name.strip()]
+    names = [name.strip() for name in given if name.strip()]
     if len(names) < 2:
         raise HeadstartError(
             f"{run.folder} knows no classes of its own, and tells pictures apart by names; name "
@@ -94,7 +94,7 @@ def checked_names(given: Sequence[str] | None, run: RunFolder) -> list[str]:
     return names
 
 
-def checked_templates(given: Sequence[str] | None) -> list[str]:
+def checked_templates(given: Sequence[str]) -> list[str]:
     """Return the templates.
 
     Raises:
